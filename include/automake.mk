@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A new header goes into noinst_HEADERS.
+
+noinst_HEADERS +=
