@@ -2,4 +2,5 @@
 #
 # A new header goes into noinst_HEADERS.
 
-noinst_HEADERS +=
+noinst_HEADERS += \
+	include/bastion/drop-reasons.h

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Scripts of the build and their data go into EXTRA_DIST.
+
+EXTRA_DIST += build-aux/ovs-tree

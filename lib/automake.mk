@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A new source file and its header go into lib_libbastion_la_SOURCES.
+
+noinst_LTLIBRARIES += lib/libbastion.la
+lib_libbastion_la_SOURCES = \
+	lib/drop-reason.c
+nodist_lib_libbastion_la_SOURCES = \
+	lib/bastion-idl.c \
+	lib/bastion-idl.h
+lib_libbastion_la_LIBADD = $(OVS_LIBDIR)/libopenvswitch.la
