@@ -4,7 +4,13 @@
 
 noinst_LTLIBRARIES += lib/libbastion.la
 lib_libbastion_la_SOURCES = \
-	lib/drop-reason.c
+	lib/address.c \
+	lib/address.h \
+	lib/drop-reason.c \
+	lib/peer.c \
+	lib/peer.h \
+	lib/policy.c \
+	lib/policy.h
 nodist_lib_libbastion_la_SOURCES = \
 	lib/bastion-idl.c \
 	lib/bastion-idl.h
