@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "controller/host-addresses.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "coverage.h"
+#include "netlink-notifier.h"
+#include "netlink.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(host_addresses);
+
+COVERAGE_DEFINE(host_addresses_read);
+
+/* Reading all the addresses is not free on a host with thousands of
+ * interfaces, and notifications come in bursts. */
+#define MIN_READ_INTERVAL 100   /* Milliseconds. */
+
+/* If the kernel's notifications are not available, or an attempt to read the
+ * addresses failed. */
+#define POLL_INTERVAL 5000      /* Milliseconds. */
+
+struct host_addresses {
+    struct nln *nln;
+    struct nln_notifier *notifiers[2];  /* IPv4, IPv6. */
+
+    bool stale;                 /* Must the addresses be read again? */
+    long long int next_read;    /* Not before this time, in ms. */
+
+    struct in6_addr *addresses;
+    size_t n;
+    bool ever_read;
+};
+
+static int host_addresses_parse(struct ofpbuf *, void *change);
+static void host_addresses_changed(const void *change, void *aux);
+static int host_addresses_read(struct in6_addr **, size_t *);
+
+struct host_addresses *
+host_addresses_create(void)
+{
+    static const int groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
+    struct host_addresses *ha = xzalloc(sizeof *ha);
+
+    BUILD_ASSERT(ARRAY_SIZE(groups) == ARRAY_SIZE(ha->notifiers));
+    ha->stale = true;
+    ha->next_read = LLONG_MIN;
+    ha->nln = nln_create(NETLINK_ROUTE, host_addresses_parse, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        ha->notifiers[i] = nln_notifier_create(ha->nln, groups[i],
+                                               host_addresses_changed, ha);
+    }
+    return ha;
+}
+
+void
+host_addresses_destroy(struct host_addresses *ha)
+{
+    if (ha) {
+        for (size_t i = 0; i < ARRAY_SIZE(ha->notifiers); i++) {
+            nln_notifier_destroy(ha->notifiers[i]);
+        }
+        nln_destroy(ha->nln);
+        free(ha->addresses);
+        free(ha);
+    }
+}
+
+static bool
+has_notifiers(const struct host_addresses *ha)
+{
+    return ha->notifiers[0] && ha->notifiers[1];
+}
+
+bool
+host_addresses_run(struct host_addresses *ha)
+{
+    nln_run(ha->nln);
+
+    long long int now = time_msec();
+    if ((!ha->stale && has_notifiers(ha)) || now < ha->next_read) {
+        return false;
+    }
+
+    struct in6_addr *addresses = NULL;
+    size_t n = 0;
+    int error = host_addresses_read(&addresses, &n);
+    if (error) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+        VLOG_WARN_RL(&rl, "could not read the host's addresses (%s); "
+                     "keeping those read before", ovs_strerror(error));
+        ha->next_read = now + POLL_INTERVAL;
+        return false;
+    }
+
+    ha->stale = false;
+    ha->next_read = now + (has_notifiers(ha) ? MIN_READ_INTERVAL
+                           : POLL_INTERVAL);
+    if (ha->ever_read && n == ha->n
+        && (!n || !memcmp(addresses, ha->addresses, n * sizeof *addresses))) {
+        free(addresses);
+        return false;
+    }
+    free(ha->addresses);
+    ha->addresses = addresses;
+    ha->n = n;
+    ha->ever_read = true;
+    return true;
+}
+
+void
+host_addresses_wait(struct host_addresses *ha)
+{
+    nln_wait(ha->nln);
+    if (ha->stale || !has_notifiers(ha)) {
+        poll_timer_wait_until(ha->next_read);
+    }
+}
+
+const struct in6_addr *
+host_addresses_get(const struct host_addresses *ha, size_t *n)
+{
+    *n = ha->n;
+    return ha->addresses;
+}
+
+/* Returns the multicast group of the message in 'buf', 0 if it is not one
+ * about an address. */
+static int
+host_addresses_parse(struct ofpbuf *buf, void *change OVS_UNUSED)
+{
+    const struct nlmsghdr *nlmsg = buf->data;
+
+    if (nlmsg->nlmsg_type != RTM_NEWADDR && nlmsg->nlmsg_type != RTM_DELADDR) {
+        return 0;
+    }
+
+    const struct ifaddrmsg *ifa = ofpbuf_at(buf, NLMSG_HDRLEN, sizeof *ifa);
+    return (!ifa ? 0
+            : ifa->ifa_family == AF_INET ? RTNLGRP_IPV4_IFADDR
+            : ifa->ifa_family == AF_INET6 ? RTNLGRP_IPV6_IFADDR
+            : 0);
+}
+
+static void
+host_addresses_changed(const void *change OVS_UNUSED, void *ha_)
+{
+    struct host_addresses *ha = ha_;
+
+    ha->stale = true;
+}
+
+/* Converts 'sa'.  Returns false if it is not an address that others can use
+ * to reach this host. */
+static bool
+address_from_sockaddr(const struct sockaddr *sa, struct in6_addr *ip)
+{
+    if (!sa) {
+        return false;
+    } else if (sa->sa_family == AF_INET) {
+        struct sockaddr_in sin;
+        memcpy(&sin, sa, sizeof sin);
+        ovs_be32 ip4 = sin.sin_addr.s_addr;
+        *ip = in6_addr_mapped_ipv4(ip4);
+        return ip4
+               && !ip_is_multicast(ip4)
+               && (ip4 & htonl(0xff000000)) != htonl(0x7f000000)
+               && (ip4 & htonl(0xffff0000)) != htonl(0xa9fe0000);
+    } else if (sa->sa_family == AF_INET6) {
+        struct sockaddr_in6 sin6;
+        memcpy(&sin6, sa, sizeof sin6);
+        *ip = sin6.sin6_addr;
+        return !IN6_IS_ADDR_UNSPECIFIED(ip)
+               && !IN6_IS_ADDR_MULTICAST(ip)
+               && !IN6_IS_ADDR_LOOPBACK(ip)
+               && !IN6_IS_ADDR_LINKLOCAL(ip)
+               && !IN6_IS_ADDR_V4MAPPED(ip);
+    } else {
+        return false;
+    }
+}
+
+static int
+compare_addresses(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct in6_addr));
+}
+
+/* Stores the host's addresses, ascending and without duplicates, in
+ * '*addressesp', which the caller must free, and their number in '*np'.
+ * Returns 0 or a positive errno value. */
+static int
+host_addresses_read(struct in6_addr **addressesp, size_t *np)
+{
+    struct in6_addr *addresses = NULL;
+    size_t n = 0, allocated = 0;
+    struct ifaddrs *ifaddrs;
+
+    COVERAGE_INC(host_addresses_read);
+    if (getifaddrs(&ifaddrs)) {
+        return errno;
+    }
+    for (const struct ifaddrs *ifa = ifaddrs; ifa; ifa = ifa->ifa_next) {
+        if (n >= allocated) {
+            addresses = x2nrealloc(addresses, &allocated, sizeof *addresses);
+        }
+        n += address_from_sockaddr(ifa->ifa_addr, &addresses[n]);
+    }
+    freeifaddrs(ifaddrs);
+
+    size_t n_unique = 0;
+    if (n) {
+        qsort(addresses, n, sizeof *addresses, compare_addresses);
+        for (size_t i = 0; i < n; i++) {
+            if (!i || compare_addresses(&addresses[i], &addresses[i - 1])) {
+                addresses[n_unique++] = addresses[i];
+            }
+        }
+    }
+    *addressesp = addresses;
+    *np = n_unique;
+    return 0;
+}
