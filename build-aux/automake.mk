@@ -2,4 +2,6 @@
 #
 # Scripts of the build and their data go into EXTRA_DIST.
 
-EXTRA_DIST += build-aux/ovs-tree
+EXTRA_DIST += \
+	build-aux/check-ovs-patches \
+	build-aux/ovs-tree

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Patches go into EXTRA_DIST, next to the series that names them.
+# A patch goes into EXTRA_DIST, and into its release's "series".
 
 EXTRA_DIST += \
-	ovs-patches/3.1/series
+	ovs-patches/README.rst \
+	ovs-patches/3.1/0001-ofproto-dpif-xlate-Keep-ND-fields-without-icmpv6_code.patch \
+	ovs-patches/3.1/series \
+	ovs-patches/3.1/tests
