@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A new file goes into EXTRA_DIST.
+# A script that is installed goes into bin_SCRIPTS and EXTRA_DIST, a file that
+# an installed script reads into dist_pkgdata_DATA, every other file into
+# EXTRA_DIST.
 
-EXTRA_DIST +=
+bin_SCRIPTS += tutorial/bastion-sandbox
+dist_man_MANS += tutorial/bastion-sandbox.1
+dist_pkgdata_DATA += \
+	tutorial/quickstart.scenario \
+	tutorial/sandbox-lib.sh \
+	tutorial/sandbox-scenario.sh
+EXTRA_DIST += tutorial/bastion-sandbox
