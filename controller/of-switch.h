@@ -84,7 +84,7 @@
 struct ds;
 struct flow_table;
 struct json;
-struct ofputil_packet_in_private;
+struct ofputil_packet_in;
 struct ofputil_packet_out;
 struct vconn;
 
@@ -195,7 +195,7 @@ void of_switch_cancel_dump(struct of_switch *, of_switch_dump_cb *,
 /* Packets.  'cb' is called from of_switch_run() for every packet-in that was
  * sent to our controller id.  'pin' is only valid during the call. */
 typedef void of_switch_packet_in_cb(struct of_switch *,
-                                    const struct ofputil_packet_in_private *,
+                                    const struct ofputil_packet_in *,
                                     void *aux);
 void of_switch_set_packet_in_handler(struct of_switch *,
                                      of_switch_packet_in_cb *, void *aux);
