@@ -40,7 +40,7 @@
 #     sandbox_enter SCRIPT [ARG...]   Replaces the script by SCRIPT in fresh
 #                                     namespaces; returns at once when it
 #                                     already runs in them.
-#     sandbox_init                    Private /run, loopback, programs in PATH.
+#     sandbox_init                    Private /run and /sys, loopback, PATH.
 #
 # Daemons
 #     sandbox_start                   Databases, ovs-vswitchd, the controller
@@ -181,6 +181,11 @@ sandbox_init() {
         SANDBOX_DIR=/run/bastion-sandbox
         OVS_RUNDIR=/run/openvswitch
         mkdir -p "$SANDBOX_DIR" "$OVS_RUNDIR" /run/netns /run/lock
+        # /sys shows the network namespace of whoever mounted it.  (Not every
+        # user namespace may mount it, and nothing here depends on it.)
+        if mount -t sysfs sysfs /sys 2>/dev/null; then
+            mount -t bpf bpf /sys/fs/bpf 2>/dev/null
+        fi
         sandbox_run ip link set lo up
         # As a user who is not root may not, and then does not need to.
         hostname sandbox 2>/dev/null
