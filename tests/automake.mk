@@ -1,4 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# make check         unit tests, checks of the source, Autotest; no root
+# make check-system  tests with traffic in namespaces; root
+#
+# A unit test is a program in check_PROGRAMS and TESTS, with its _SOURCES and
+# _LDADD.  An area of the Autotest suite is a file in TESTSUITE_AT that
+# tests/testsuite.at includes.  A system test is an executable in SYSTEM_TESTS
+# whose name ends in ".sh"; tests/run-system-test says what it may rely on.
+# Every test runs in the environment that tests/atlocal sets up.
+
+AM_TESTS_ENVIRONMENT = \
+	. $(abs_top_builddir)/tests/atlocal; \
+	BASTION_PROGRAMS='$(sbin_PROGRAMS) $(bin_PROGRAMS) $(check_PROGRAMS)'; \
+	export BASTION_PROGRAMS;
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(srcdir)/tests/run-system-test
+
+EXTRA_DIST += \
+	tests/allowed-skips \
+	tests/check-sanitizers \
+	tests/run \
+	tests/run-system-test
+
+# Checks of the source and of what was built from it.
+source_checks = \
+	build-aux/check-c-style \
+	build-aux/check-includes \
+	build-aux/check-shell \
+	build-aux/check-spdx \
+	build-aux/check-symbols
+EXTRA_DIST += $(source_checks)
+TESTS += $(source_checks)
+
+# Autotest.
+TESTSUITE = $(srcdir)/tests/testsuite
+TESTSUITE_AT = \
+	tests/testsuite.at \
+	tests/macros.at \
+	tests/schema.at
+EXTRA_DIST += $(TESTSUITE_AT) $(TESTSUITE) tests/package.m4
+DISTCLEANFILES += tests/atconfig
+
+CHECK_LOCAL += check-autotest
+check-autotest: $(TESTSUITE)
+	$(SHELL) '$(TESTSUITE)' -C tests $(TESTSUITEFLAGS)
+	$(srcdir)/tests/check-sanitizers tests/sanitizers
+
+CLEAN_LOCAL += clean-autotest
+clean-autotest:
+	test ! -f '$(TESTSUITE)' || $(SHELL) '$(TESTSUITE)' -C tests --clean
+	rm -rf tests/sanitizers tests/system.dir
+
+# Both are made in the source tree, because a release contains them.
+$(TESTSUITE): $(TESTSUITE_AT) $(srcdir)/tests/package.m4
+	$(AM_V_GEN)$(AUTOM4TE) --language=autotest -I '$(srcdir)' -I '$(srcdir)/tests' \
+		-o $@.$$$$ \
+		$(srcdir)/tests/testsuite.at && \
+	mv $@.$$$$ $@
+
+$(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
+	$(AM_V_GEN){ \
+	  echo 'm4_define([AT_PACKAGE_NAME],      [$(PACKAGE_NAME)])'; \
+	  echo 'm4_define([AT_PACKAGE_TARNAME],   [$(PACKAGE_TARNAME)])'; \
+	  echo 'm4_define([AT_PACKAGE_VERSION],   [$(PACKAGE_VERSION)])'; \
+	  echo 'm4_define([AT_PACKAGE_STRING],    [$(PACKAGE_STRING)])'; \
+	  echo 'm4_define([AT_PACKAGE_BUGREPORT], [$(PACKAGE_BUGREPORT)])'; \
+	} > $@.$$$$ && mv $@.$$$$ $@
+
+# System tests.
+SYSTEM_TESTS = \
+	tests/system/ovs-baseline.sh
+EXTRA_DIST += $(SYSTEM_TESTS)
+
+check-system: all $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(SYSTEM_TESTS)' \
+		TEST_SUITE_LOG=tests/check-system.log
+	$(srcdir)/tests/check-sanitizers tests/sanitizers
+.PHONY: check-system
 
 # Unit tests of lib/.
 unit_lib_tests = \
