@@ -25,6 +25,7 @@ EXTRA_DIST += \
 # Checks of the source and of what was built from it.
 source_checks = \
 	build-aux/check-c-style \
+	build-aux/check-hardening \
 	build-aux/check-includes \
 	build-aux/check-shell \
 	build-aux/check-spdx \
