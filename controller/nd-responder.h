@@ -14,8 +14,8 @@
  *                      that the pipeline would have made elsewhere.
  *
  *     PACKET_IN_AUDIT  A packet that would be dropped if its network were not
- *                      in audit mode.  Logged.  The second byte is the
- *                      enum drop_reason.
+ *                      in audit mode.  Logged.  The flow's cookie has the drop
+ *                      reason.
  *
  * The functions here decide nothing about policy.  They trust registers, which
  * only flows can set, but no byte of the packet, which comes from a container.
@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controller/pipeline.h"
 #include "openvswitch/types.h"
 
 struct dp_packet;
@@ -32,8 +33,8 @@ struct ds;
 struct ofputil_packet_in;
 
 enum packet_in_type {
-    PACKET_IN_ND = 1,
-    PACKET_IN_AUDIT = 2,
+    PACKET_IN_ND = PIPELINE_PACKET_IN_ND,
+    PACKET_IN_AUDIT = PIPELINE_PACKET_IN_AUDIT
 };
 
 /* Returns a PACKET_IN_* constant, or 0 if 'pin' is none of ours. */

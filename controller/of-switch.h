@@ -94,10 +94,6 @@ struct of_switch;
  * pvconn_open(). */
 #define OF_SWITCH_VERSIONS ((1u << OFP14_VERSION) | (1u << OFP15_VERSION))
 
-/* Every controller() action of ours has to name this controller id, because a
- * switch sends packets with id 0 to everyone who never asked for them. */
-#define OF_SWITCH_CONTROLLER_ID 0xba57
-
 #define OF_SWITCH_PROBE_INTERVAL 5          /* Default, in seconds. */
 #define OF_SWITCH_AUDIT_INTERVAL 10000      /* Default, in milliseconds. */
 
