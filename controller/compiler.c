@@ -1,0 +1,1560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "controller/compiler.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "controller/pipeline.h"
+#include "controller/row.h"
+#include "hash.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofp-port.h"
+#include "openvswitch/shash.h"
+#include "packets.h"
+#include "util.h"
+#include "uuid.h"
+
+/* Owners of flows that come from no row. */
+static const struct uuid static_owner = { .parts = { 0, 0, 0, 1 } };
+static const struct uuid host_owner = { .parts = { 0, 0, 0, 2 } };
+
+/* A port of a bridge. */
+struct port {
+    ofp_port_t ofport;
+    struct eth_addr mac;
+};
+
+/* A bridge of this node. */
+struct bridge {
+    char *name;
+    bool userspace;
+    struct shash ports;         /* Of "struct port", by interface name. */
+    struct flow_table *flows;   /* NULL until a network needs it. */
+    bool dirty;                 /* Static flows have to be rendered again. */
+};
+
+struct compiler {
+    /* Input. */
+    struct hmap rows;           /* By UUID. */
+    struct hmap interfaces;     /* Container rows by interface. */
+    struct shash bridges;       /* Of "struct bridge". */
+    char *node;                 /* May be NULL. */
+    enum enforcement default_enforcement;
+    enum nd_responder nd_responder;
+    struct in6_addr *host_addresses;
+    size_t n_host_addresses;
+    bool host_dirty;
+    struct ovs_list dirty[ROW_N_KINDS];     /* Rows to be compiled. */
+    struct ovs_list refused[ROW_N_KINDS];   /* Rows with an error. */
+    bool retry[ROW_N_KINDS];    /* Refused rows may be acceptable now. */
+
+    /* Output. */
+    struct netmap netmap;
+    struct depmap depmap;
+    struct hmap conj_ids;       /* Of "struct conj_id". */
+    struct ovs_list graveyard;  /* Of "struct dead_table". */
+    unsigned long long int n_compiled;
+};
+
+/* A conjunction id in use. */
+struct conj_id {
+    struct hmap_node hmap_node;
+    uint32_t id;
+};
+
+/* A flow table that whoever syncs a switch may still look at. */
+struct dead_table {
+    struct ovs_list list_node;
+    struct flow_table *flows;
+};
+
+static struct row *find_row(const struct compiler *, const struct uuid *);
+static void mark_dirty(struct compiler *, struct row *);
+static void mark_interface_dirty(struct compiler *, const char *interface);
+static void mark_kind_dirty(struct compiler *, enum row_kind);
+static void propagate(struct compiler *);
+static void withdraw_row(struct compiler *, struct row *);
+static void compile_rows(struct compiler *, enum row_kind);
+static bool render_bridges(struct compiler *);
+static void bury_flows(struct compiler *, struct bridge *);
+static void empty_graveyard(struct compiler *);
+static struct pipeline bridge_pipeline(const struct compiler *,
+                                       const struct bridge *);
+
+struct compiler *
+compiler_create(void)
+{
+    struct compiler *c = xzalloc(sizeof *c);
+
+    hmap_init(&c->rows);
+    hmap_init(&c->interfaces);
+    shash_init(&c->bridges);
+    netmap_init(&c->netmap);
+    depmap_init(&c->depmap);
+    hmap_init(&c->conj_ids);
+    ovs_list_init(&c->graveyard);
+    for (int kind = 0; kind < ROW_N_KINDS; kind++) {
+        ovs_list_init(&c->dirty[kind]);
+        ovs_list_init(&c->refused[kind]);
+    }
+    return c;
+}
+
+static void
+bridge_destroy(struct bridge *bridge)
+{
+    shash_destroy_free_data(&bridge->ports);
+    free(bridge->name);
+    free(bridge);
+}
+
+void
+compiler_destroy(struct compiler *c)
+{
+    if (!c) {
+        return;
+    }
+
+    struct row *row;
+    for (int kind = ROW_N_KINDS - 1; kind >= 0; kind--) {
+        HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+            if (row->kind == kind) {
+                withdraw_row(c, row);
+            }
+        }
+    }
+    HMAP_FOR_EACH_SAFE (row, uuid_node, &c->rows) {
+        hmap_remove(&c->rows, &row->uuid_node);
+        row_destroy(row);
+    }
+    hmap_destroy(&c->rows);
+    hmap_destroy(&c->interfaces);
+
+    struct shash_node *node;
+    SHASH_FOR_EACH_SAFE (node, &c->bridges) {
+        bury_flows(c, node->data);
+        bridge_destroy(node->data);
+    }
+    shash_destroy(&c->bridges);
+    empty_graveyard(c);
+
+    netmap_destroy(&c->netmap);
+    depmap_destroy(&c->depmap);
+    hmap_destroy(&c->conj_ids);
+    free(c->node);
+    free(c->host_addresses);
+    free(c);
+}
+
+/* Input: rows. */
+
+/* Takes ownership of 'new', which replaces the row with the same UUID. */
+static void
+set_row(struct compiler *c, struct row *new)
+{
+    struct row *old = find_row(c, &new->uuid);
+
+    if (old && row_columns_equal(old, new)) {
+        row_destroy(new);
+        return;
+    }
+    if (old) {
+        new->senior = old->accepted || (old->dirty && old->senior);
+        new->status = old->status;
+        old->status = NULL;
+        compiler_remove_row(c, &new->uuid);
+    }
+    hmap_insert(&c->rows, &new->uuid_node, uuid_hash(&new->uuid));
+    if (new->kind == ROW_CONTAINER) {
+        hmap_insert(&c->interfaces, &new->interface_node,
+                    hash_string(new->container.interface, 0));
+    }
+    mark_dirty(c, new);
+}
+
+void
+compiler_set_network(struct compiler *c, const struct bsrec_network *rec)
+{
+    set_row(c, row_from_network(rec));
+}
+
+void
+compiler_set_service(struct compiler *c, const struct bsrec_service *rec)
+{
+    set_row(c, row_from_service(rec));
+}
+
+void
+compiler_set_container(struct compiler *c, const struct bsrec_container *rec)
+{
+    set_row(c, row_from_container(rec));
+}
+
+void
+compiler_set_dependency(struct compiler *c,
+                        const struct bsrec_dependency *rec)
+{
+    set_row(c, row_from_dependency(rec));
+}
+
+/* Withdraws everything that refers to 'row', which is about to go. */
+static void
+withdraw_referrers(struct compiler *c, const struct row *row)
+{
+    propagate(c);
+    for (int kind = ROW_N_KINDS - 1; kind > (int) row->kind; kind--) {
+        struct row *other;
+
+        LIST_FOR_EACH (other, list_node, &c->dirty[kind]) {
+            withdraw_row(c, other);
+        }
+    }
+}
+
+void
+compiler_remove_row(struct compiler *c, const struct uuid *uuid)
+{
+    struct row *row = find_row(c, uuid);
+    if (!row) {
+        return;
+    }
+
+    if (row->kind == ROW_NETWORK || row->kind == ROW_SERVICE) {
+        mark_dirty(c, row);
+        withdraw_referrers(c, row);
+    }
+    withdraw_row(c, row);
+    for (int kind = row->kind; kind < ROW_N_KINDS; kind++) {
+        c->retry[kind] = true;
+    }
+    if (row->kind == ROW_CONTAINER) {
+        hmap_remove(&c->interfaces, &row->interface_node);
+    }
+    hmap_remove(&c->rows, &row->uuid_node);
+    row_destroy(row);
+}
+
+void
+compiler_set_node(struct compiler *c, const char *node)
+{
+    if (!nullable_string_is_equal(c->node, node)) {
+        free(c->node);
+        c->node = nullable_xstrdup(node);
+        mark_kind_dirty(c, ROW_CONTAINER);
+    }
+}
+
+void
+compiler_set_options(struct compiler *c, enum enforcement default_,
+                     enum nd_responder nd_responder)
+{
+    if (c->default_enforcement != default_) {
+        c->default_enforcement = default_;
+        mark_kind_dirty(c, ROW_NETWORK);
+    }
+    if (c->nd_responder != nd_responder) {
+        struct shash_node *node;
+
+        c->nd_responder = nd_responder;
+        SHASH_FOR_EACH (node, &c->bridges) {
+            struct bridge *bridge = node->data;
+
+            bridge->dirty = true;
+        }
+    }
+}
+
+/* Input: ports. */
+
+/* Networks on 'bridge' and what belongs to them have to be compiled again. */
+static void
+mark_bridge_dirty(struct compiler *c, const char *bridge)
+{
+    struct row *row;
+
+    HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+        if (row->kind == ROW_NETWORK
+            && !strcmp(row->network.bridge, bridge)) {
+            mark_dirty(c, row);
+        }
+    }
+}
+
+void
+compiler_set_bridge(struct compiler *c, const char *name, bool userspace)
+{
+    struct bridge *bridge = shash_find_data(&c->bridges, name);
+
+    if (!bridge) {
+        bridge = xzalloc(sizeof *bridge);
+        bridge->name = xstrdup(name);
+        bridge->userspace = userspace;
+        bridge->dirty = true;
+        shash_init(&bridge->ports);
+        shash_add(&c->bridges, name, bridge);
+        mark_bridge_dirty(c, name);
+    } else if (bridge->userspace != userspace) {
+        bridge->userspace = userspace;
+        bridge->dirty = true;
+    }
+}
+
+void
+compiler_remove_bridge(struct compiler *c, const char *name)
+{
+    struct bridge *bridge = shash_find_and_delete(&c->bridges, name);
+
+    if (bridge) {
+        bury_flows(c, bridge);
+        bridge_destroy(bridge);
+        mark_bridge_dirty(c, name);
+    }
+}
+
+/* Whatever depends on 'interface' of 'bridge' has to be compiled again. */
+static void
+mark_port_dirty(struct compiler *c, const char *bridge, const char *interface)
+{
+    const struct netmap_network *network;
+
+    mark_interface_dirty(c, interface);
+    HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
+        if (!strcmp(network->gateway_port, interface)
+            && !strcmp(network->bridge, bridge)) {
+            mark_dirty(c, find_row(c, &network->uuid));
+        }
+    }
+}
+
+void
+compiler_set_port(struct compiler *c, const char *bridge_name,
+                  const char *interface, ofp_port_t ofport,
+                  struct eth_addr mac)
+{
+    struct bridge *bridge = shash_find_data(&c->bridges, bridge_name);
+    if (!bridge) {
+        return;
+    }
+
+    struct port *port = shash_find_data(&bridge->ports, interface);
+    if (port && port->ofport == ofport && eth_addr_equals(port->mac, mac)) {
+        return;
+    }
+    if (!port) {
+        port = xmalloc(sizeof *port);
+        shash_add(&bridge->ports, interface, port);
+    }
+    port->ofport = ofport;
+    port->mac = mac;
+    mark_port_dirty(c, bridge_name, interface);
+}
+
+void
+compiler_remove_port(struct compiler *c, const char *bridge_name,
+                     const char *interface)
+{
+    struct bridge *bridge = shash_find_data(&c->bridges, bridge_name);
+    struct port *port = (bridge
+                         ? shash_find_and_delete(&bridge->ports, interface)
+                         : NULL);
+
+    if (port) {
+        free(port);
+        mark_port_dirty(c, bridge_name, interface);
+    }
+}
+
+void
+compiler_set_host_addresses(struct compiler *c,
+                            const struct in6_addr *addresses, size_t n)
+{
+    size_t size = n * sizeof *addresses;
+
+    if (n == c->n_host_addresses
+        && (!n || !memcmp(addresses, c->host_addresses, size))) {
+        return;
+    }
+    free(c->host_addresses);
+    c->host_addresses = n ? xmemdup(addresses, size) : NULL;
+    c->n_host_addresses = n;
+    c->host_dirty = true;
+}
+
+/* Compiling. */
+
+bool
+compiler_run(struct compiler *c)
+{
+    bool changed = c->host_dirty;
+
+    empty_graveyard(c);
+    propagate(c);
+    changed |= render_bridges(c);
+    for (int kind = ROW_N_KINDS - 1; kind >= 0; kind--) {
+        struct row *row;
+
+        LIST_FOR_EACH (row, list_node, &c->dirty[kind]) {
+            withdraw_row(c, row);
+            changed = true;
+        }
+    }
+    for (int kind = 0; kind < ROW_N_KINDS; kind++) {
+        compile_rows(c, kind);
+    }
+    return changed;
+}
+
+void
+compiler_recompute(struct compiler *c)
+{
+    struct shash_node *node;
+
+    mark_kind_dirty(c, ROW_NETWORK);
+    mark_kind_dirty(c, ROW_SERVICE);
+    mark_kind_dirty(c, ROW_CONTAINER);
+    mark_kind_dirty(c, ROW_DEPENDENCY);
+    SHASH_FOR_EACH (node, &c->bridges) {
+        struct bridge *bridge = node->data;
+
+        bridge->dirty = true;
+    }
+    c->host_dirty = true;
+    compiler_run(c);
+}
+
+struct compiler *
+compiler_clone(const struct compiler *c)
+{
+    struct compiler *new = compiler_create();
+
+    compiler_set_node(new, c->node);
+    compiler_set_options(new, c->default_enforcement, c->nd_responder);
+    compiler_set_host_addresses(new, c->host_addresses, c->n_host_addresses);
+
+    const struct shash_node *node;
+    SHASH_FOR_EACH (node, &c->bridges) {
+        const struct bridge *bridge = node->data;
+        const struct shash_node *port_node;
+
+        compiler_set_bridge(new, bridge->name, bridge->userspace);
+        SHASH_FOR_EACH (port_node, &bridge->ports) {
+            const struct port *port = port_node->data;
+
+            compiler_set_port(new, bridge->name, port_node->name,
+                              port->ofport, port->mac);
+        }
+    }
+
+    const struct row *row;
+    HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+        set_row(new, row_clone(row));
+    }
+    compiler_run(new);
+    return new;
+}
+
+/* Output. */
+
+struct flow_table *
+compiler_get_flows(const struct compiler *c, const char *name)
+{
+    const struct bridge *bridge = shash_find_data(&c->bridges, name);
+
+    return bridge ? bridge->flows : NULL;
+}
+
+const struct netmap *
+compiler_get_netmap(const struct compiler *c)
+{
+    return &c->netmap;
+}
+
+const struct depmap *
+compiler_get_depmap(const struct compiler *c)
+{
+    return &c->depmap;
+}
+
+enum nd_responder
+compiler_get_nd_responder(const struct compiler *c, const char *name)
+{
+    const struct bridge *bridge = shash_find_data(&c->bridges, name);
+
+    return (bridge && bridge_pipeline(c, bridge).nd_packet_in
+            ? ND_RESPONDER_PACKET_IN : ND_RESPONDER_FLOW);
+}
+
+const char *
+compiler_get_status(const struct compiler *c, const struct uuid *uuid)
+{
+    const struct row *row = find_row(c, uuid);
+
+    return row ? row->status : NULL;
+}
+
+static void
+format_service(const struct compiler *c, const struct uuid *uuid, struct ds *s)
+{
+    const struct row *service = find_row(c, uuid);
+
+    if (!service || service->kind != ROW_SERVICE) {
+        ds_put_cstr(s, "?");
+        return;
+    }
+
+    const struct row *network = find_row(c, &service->service.network);
+    ds_put_format(s, "%s/%s",
+                  network && network->kind == ROW_NETWORK
+                  ? network->network.name : "?", service->service.name);
+}
+
+static void
+format_peers(const struct compiler *c, const struct row_peers *peers,
+             struct ds *s)
+{
+    const char *comma = "";
+
+    for (size_t i = 0; i < peers->n_services; i++) {
+        ds_put_cstr(s, comma);
+        format_service(c, &peers->services[i], s);
+        comma = ",";
+    }
+    for (size_t i = 0; i < peers->n_cidrs; i++) {
+        ds_put_format(s, "%scidr:%s", comma, peers->cidrs[i].prefix);
+        comma = ",";
+    }
+    for (size_t i = 0; i < peers->special.n; i++) {
+        ds_put_format(s, "%s%s", comma, peers->special.names[i]);
+        comma = ",";
+    }
+    if (!*comma) {
+        ds_put_cstr(s, "(nothing)");
+    }
+}
+
+char *
+compiler_describe_row(const struct compiler *c, const struct uuid *uuid)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    if (uuid_equals(uuid, &static_owner)) {
+        return xstrdup("pipeline");
+    } else if (uuid_equals(uuid, &host_owner)) {
+        return xstrdup("host addresses");
+    }
+
+    const struct row *row = find_row(c, uuid);
+    if (!row) {
+        return NULL;
+    }
+
+    switch (row->kind) {
+    case ROW_NETWORK:
+        ds_put_format(&s, "network %s", row->network.name);
+        break;
+
+    case ROW_SERVICE:
+        ds_put_cstr(&s, "service ");
+        format_service(c, uuid, &s);
+        break;
+
+    case ROW_CONTAINER:
+        ds_put_cstr(&s, "container ");
+        format_service(c, &row->container.service, &s);
+        ds_put_format(&s, "/%s", row->container.name);
+        break;
+
+    case ROW_DEPENDENCY:
+        ds_put_cstr(&s, "dependency ");
+        format_peers(c, &row->dependency.sources, &s);
+        ds_put_cstr(&s, " -> ");
+        format_peers(c, &row->dependency.destinations, &s);
+        for (size_t i = 0; i < row->dependency.policies.n; i++) {
+            ds_put_format(&s, " %s", row->dependency.policies.names[i]);
+        }
+        break;
+
+    case ROW_N_KINDS:
+        OVS_NOT_REACHED();
+    }
+    return ds_steal_cstr(&s);
+}
+
+void
+compiler_for_each_new_status(
+    struct compiler *c,
+    void (*cb)(const struct uuid *, const char *status, void *aux), void *aux)
+{
+    struct row *row;
+
+    HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+        if (row->status_changed) {
+            row->status_changed = false;
+            cb(&row->uuid, row->status, aux);
+        }
+    }
+}
+
+void
+compiler_get_usage(const struct compiler *c, struct compiler_usage *usage)
+{
+    memset(usage, 0, sizeof *usage);
+    usage->n_networks = hmap_count(&c->netmap.networks);
+    usage->n_services = hmap_count(&c->netmap.services);
+    usage->n_containers = hmap_count(&c->netmap.endpoints);
+    usage->n_dependencies = hmap_count(&c->depmap.rules);
+    usage->n_compiled = c->n_compiled;
+
+    for (int kind = 0; kind < ROW_N_KINDS; kind++) {
+        usage->n_refused += ovs_list_size(&c->refused[kind]);
+    }
+
+    const struct shash_node *node;
+    SHASH_FOR_EACH (node, &c->bridges) {
+        const struct bridge *bridge = node->data;
+
+        if (bridge->flows) {
+            usage->n_flows += hmap_count(&bridge->flows->flows);
+        }
+    }
+}
+
+/* Rows. */
+
+static struct row *
+find_row(const struct compiler *c, const struct uuid *uuid)
+{
+    struct row *row;
+
+    HMAP_FOR_EACH_WITH_HASH (row, uuid_node, uuid_hash(uuid), &c->rows) {
+        if (uuid_equals(&row->uuid, uuid)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static void
+mark_dirty(struct compiler *c, struct row *row)
+{
+    if (!row->dirty) {
+        /* Seniority is what was accepted before this round of changes. */
+        row->senior |= row->accepted;
+        row->dirty = true;
+        ovs_list_remove(&row->list_node);
+        ovs_list_push_back(&c->dirty[row->kind], &row->list_node);
+    }
+    c->retry[row->kind] = true;
+}
+
+static void
+mark_interface_dirty(struct compiler *c, const char *interface)
+{
+    struct row *row;
+
+    HMAP_FOR_EACH_WITH_HASH (row, interface_node, hash_string(interface, 0),
+                             &c->interfaces) {
+        if (!strcmp(row->container.interface, interface)) {
+            mark_dirty(c, row);
+        }
+    }
+}
+
+static void
+mark_kind_dirty(struct compiler *c, enum row_kind kind)
+{
+    struct row *row;
+
+    HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+        if (row->kind == kind) {
+            mark_dirty(c, row);
+        }
+    }
+}
+
+static bool
+is_dirty(const struct compiler *c, const struct uuid *uuid)
+{
+    const struct row *row = find_row(c, uuid);
+
+    return row && row->dirty;
+}
+
+static bool
+peers_are_dirty(const struct compiler *c, const struct row_peers *peers)
+{
+    for (size_t i = 0; i < peers->n_services; i++) {
+        if (is_dirty(c, &peers->services[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+refers_to_dirty(const struct compiler *c, const struct row *row)
+{
+    switch (row->kind) {
+    case ROW_NETWORK:
+        return false;
+    case ROW_SERVICE:
+        return is_dirty(c, &row->service.network);
+    case ROW_CONTAINER:
+        return is_dirty(c, &row->container.service);
+    case ROW_DEPENDENCY:
+        return (peers_are_dirty(c, &row->dependency.sources)
+                || peers_are_dirty(c, &row->dependency.destinations));
+    case ROW_N_KINDS:
+        break;
+    }
+    OVS_NOT_REACHED();
+}
+
+/* Marks rows that refer to dirty ones, and refused rows that stood back for
+ * one that changed. */
+static void
+propagate(struct compiler *c)
+{
+    bool upstream = false;
+
+    for (int kind = 0; kind < ROW_N_KINDS; kind++) {
+        struct row *row;
+
+        if (upstream) {
+            HMAP_FOR_EACH (row, uuid_node, &c->rows) {
+                if (row->kind == kind && refers_to_dirty(c, row)) {
+                    mark_dirty(c, row);
+                }
+            }
+        }
+        if (upstream || c->retry[kind]) {
+            LIST_FOR_EACH_SAFE (row, list_node, &c->refused[kind]) {
+                mark_dirty(c, row);
+            }
+            c->retry[kind] = false;
+        }
+        upstream |= kind <= ROW_SERVICE && !ovs_list_is_empty(&c->dirty[kind]);
+    }
+}
+
+/* Returns the flow table of the bridge of 'network', or NULL. */
+static struct flow_table *
+network_flows(const struct compiler *c, const struct netmap_network *network)
+{
+    return compiler_get_flows(c, network->bridge);
+}
+
+static void
+release_everywhere(struct compiler *c, const struct uuid *owner)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &c->bridges) {
+        struct bridge *bridge = node->data;
+
+        if (bridge->flows) {
+            flow_table_release(bridge->flows, owner);
+        }
+    }
+}
+
+static void
+free_conj_id(struct compiler *c, struct row *row)
+{
+    struct conj_id *conj;
+
+    HMAP_FOR_EACH_WITH_HASH (conj, hmap_node, hash_int(row->conj_id, 0),
+                             &c->conj_ids) {
+        if (conj->id == row->conj_id) {
+            hmap_remove(&c->conj_ids, &conj->hmap_node);
+            free(conj);
+            break;
+        }
+    }
+    row->conj_id = 0;
+}
+
+/* The id follows from the row's UUID, so that it is the same after a restart
+ * (but for collisions, where it is still unique). */
+static void
+allocate_conj_id(struct compiler *c, struct row *row)
+{
+    uint32_t id = row->uuid.parts[1];
+    struct conj_id *conj;
+
+    for (;; id++) {
+        bool used = !id;
+
+        HMAP_FOR_EACH_WITH_HASH (conj, hmap_node, hash_int(id, 0),
+                                 &c->conj_ids) {
+            used |= conj->id == id;
+        }
+        if (!used) {
+            break;
+        }
+    }
+
+    conj = xmalloc(sizeof *conj);
+    conj->id = id;
+    hmap_insert(&c->conj_ids, &conj->hmap_node, hash_int(id, 0));
+    row->conj_id = id;
+}
+
+/* Takes 'row' out of the relations and releases its flows. */
+static void
+withdraw_row(struct compiler *c, struct row *row)
+{
+    if (!row->accepted) {
+        return;
+    }
+
+    row->accepted = false;
+    release_everywhere(c, &row->uuid);
+    switch (row->kind) {
+    case ROW_NETWORK:
+        netmap_remove_network(&c->netmap,
+                              netmap_find_network(&c->netmap, &row->uuid));
+        break;
+    case ROW_SERVICE:
+        netmap_remove_service(&c->netmap,
+                              netmap_find_service(&c->netmap, &row->uuid));
+        break;
+    case ROW_CONTAINER:
+        netmap_remove_endpoint(&c->netmap,
+                               netmap_find_endpoint(&c->netmap, &row->uuid));
+        break;
+    case ROW_DEPENDENCY:
+        free_conj_id(c, row);
+        depmap_remove(&c->depmap, depmap_find(&c->depmap, &row->uuid));
+        break;
+    case ROW_N_KINDS:
+        OVS_NOT_REACHED();
+    }
+}
+
+/* Compiling rows.
+ *
+ * Each compile_<kind>() either puts its row into the relations and returns
+ * NULL, or returns why it cannot, a string that the caller must free. */
+
+/* Parses 'strings' into '*addrs', which the caller must free in any case. */
+static char *
+parse_addresses(const struct svec *strings, struct in6_addr **addrs, size_t *n)
+{
+    *addrs = xcalloc(strings->n, sizeof **addrs);
+    *n = 0;
+    for (size_t i = 0; i < strings->n; i++) {
+        char *error = ip_address_parse(strings->names[i], &(*addrs)[*n]);
+        bool duplicate = false;
+
+        if (error) {
+            return error;
+        }
+        for (size_t j = 0; j < *n; j++) {
+            duplicate |= ipv6_addr_equals(&(*addrs)[j], &(*addrs)[*n]);
+        }
+        *n += !duplicate;
+    }
+    return NULL;
+}
+
+static char *
+parse_prefixes(const struct svec *strings, struct ip_prefix **prefixes,
+               size_t *n)
+{
+    *prefixes = xcalloc(strings->n, sizeof **prefixes);
+    *n = 0;
+    for (size_t i = 0; i < strings->n; i++) {
+        char *error = ip_prefix_parse(strings->names[i], &(*prefixes)[i]);
+
+        if (error) {
+            return error;
+        }
+        ++*n;
+    }
+    return NULL;
+}
+
+static bool
+enforcement_from_string(const char *s, enum enforcement *enforcement)
+{
+    if (!strcmp(s, "enforce")) {
+        *enforcement = ENFORCEMENT_ENFORCE;
+    } else if (!strcmp(s, "audit")) {
+        *enforcement = ENFORCEMENT_AUDIT;
+    } else if (!strcmp(s, "off")) {
+        *enforcement = ENFORCEMENT_OFF;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool
+is_link_local(const struct in6_addr *ip)
+{
+    return IN6_IS_ADDR_LINKLOCAL(ip);
+}
+
+/* Checks that each of 'addrs' can be in 'network'. */
+static char *
+check_in_network(const struct netmap_network *network, const char *what,
+                 const struct in6_addr *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *problem
+            = (!ip_is_host_address(&addrs[i])
+               ? "is not an address that a host can have"
+               : (!is_link_local(&addrs[i])
+                  && !netmap_network_has_subnet_for(network, &addrs[i]))
+               ? "is outside the subnets of the network"
+               : NULL);
+        if (problem) {
+            struct ds s = DS_EMPTY_INITIALIZER;
+
+            ds_put_format(&s, "%s ", what);
+            ip_address_format(&addrs[i], &s);
+            ds_put_format(&s, " %s %s", problem, network->name);
+            return ds_steal_cstr(&s);
+        }
+    }
+    return NULL;
+}
+
+static char *
+check_subnets(const struct compiler *c, const struct netmap_network *network)
+{
+    const struct netmap_network *other;
+
+    for (size_t i = 0; i < network->n_subnets; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (ip_prefix_overlaps(&network->subnets[i],
+                                   &network->subnets[j])) {
+                return xstrdup("two of its subnets overlap");
+            }
+        }
+        HMAP_FOR_EACH (other, hmap_node, &c->netmap.networks) {
+            for (size_t j = 0; j < other->n_subnets; j++) {
+                if (!strcmp(other->bridge, network->bridge)
+                    && ip_prefix_overlaps(&network->subnets[i],
+                                          &other->subnets[j])) {
+                    return xasprintf("its subnets overlap those of network "
+                                     "%s on the same bridge", other->name);
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+static char *
+parse_network(const struct compiler *c, const struct row_network *row,
+              struct netmap_network *network)
+{
+    char *error = parse_prefixes(&row->subnets, &network->subnets,
+                                 &network->n_subnets);
+    if (error) {
+        return error;
+    }
+    if (!network->n_subnets) {
+        return xstrdup("it has no subnet");
+    }
+    error = check_subnets(c, network);
+    if (error) {
+        return error;
+    }
+    error = parse_addresses(&row->gateways, &network->gateways,
+                            &network->n_gateways);
+    if (error) {
+        return error;
+    }
+    error = check_in_network(network, "gateway", network->gateways,
+                             network->n_gateways);
+    if (error) {
+        return error;
+    }
+    error = parse_addresses(&row->dhcp_servers, &network->dhcp_servers,
+                            &network->n_dhcp_servers);
+    if (error) {
+        return error;
+    }
+    error = check_in_network(network, "DHCP server", network->dhcp_servers,
+                             network->n_dhcp_servers);
+    if (error) {
+        return error;
+    }
+    if (row->gateway_mac) {
+        error = mac_parse(row->gateway_mac, &network->gateway_mac);
+        if (error) {
+            return error;
+        }
+    }
+    network->enforcement = c->default_enforcement;
+    if (row->enforcement
+        && !enforcement_from_string(row->enforcement, &network->enforcement)) {
+        return xasprintf("%s: enforcement must be enforce, audit or off",
+                         row->enforcement);
+    }
+    if (row->key < 1 || row->key > UINT16_MAX - NETMAP_ZONE_BASE) {
+        return xasprintf("%"PRId64": key must be from 1 to %d", row->key,
+                         UINT16_MAX - NETMAP_ZONE_BASE);
+    }
+    network->zone = NETMAP_ZONE_BASE + row->key;
+    return NULL;
+}
+
+/* Creates the flow table of 'bridge', with what does not depend on its own
+ * networks. */
+static void
+create_flows(struct compiler *c, struct bridge *bridge)
+{
+    struct pipeline pipeline = bridge_pipeline(c, bridge);
+    const struct netmap_network *network;
+
+    bridge->flows = xmalloc(sizeof *bridge->flows);
+    flow_table_init(bridge->flows);
+    pipeline_render_static(&pipeline, bridge->flows, &static_owner);
+    pipeline_render_host(&pipeline, bridge->flows, &host_owner,
+                         c->host_addresses, c->n_host_addresses);
+    HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
+        if (strcmp(network->bridge, bridge->name)) {
+            pipeline_render_foreign_network(&pipeline, bridge->flows, network);
+        }
+    }
+}
+
+static void
+render_network(struct compiler *c, const struct netmap_network *network)
+{
+    struct bridge *own = shash_find_data(&c->bridges, network->bridge);
+    struct shash_node *node;
+
+    if (own && !own->flows) {
+        create_flows(c, own);
+    }
+    SHASH_FOR_EACH (node, &c->bridges) {
+        struct bridge *bridge = node->data;
+        struct pipeline pipeline = bridge_pipeline(c, bridge);
+
+        if (bridge == own) {
+            pipeline_render_network(&pipeline, bridge->flows, network);
+        } else if (bridge->flows) {
+            pipeline_render_foreign_network(&pipeline, bridge->flows, network);
+        }
+    }
+}
+
+static char *
+compile_network(struct compiler *c, struct row *row)
+{
+    struct netmap_network *network = xzalloc(sizeof *network);
+
+    network->uuid = row->uuid;
+    network->name = xstrdup(row->network.name);
+    network->bridge = xstrdup(row->network.bridge);
+    network->gateway_port = xstrdup(row->network.gateway_port
+                                    ? row->network.gateway_port
+                                    : row->network.bridge);
+    network->gateway_ofport = OFPP_NONE;
+
+    char *error = parse_network(c, &row->network, network);
+    netmap_add_network(&c->netmap, network);
+    if (error) {
+        netmap_remove_network(&c->netmap, network);
+        return error;
+    }
+
+    const struct bridge *bridge = shash_find_data(&c->bridges,
+                                                  network->bridge);
+    const struct port *port = (bridge
+                               ? shash_find_data(&bridge->ports,
+                                                 network->gateway_port)
+                               : NULL);
+    if (port) {
+        network->gateway_ofport = port->ofport;
+        if (!row->network.gateway_mac) {
+            network->gateway_mac = port->mac;
+        }
+    }
+    render_network(c, network);
+    return NULL;
+}
+
+static char *
+compile_service(struct compiler *c, struct row *row)
+{
+    const struct row_service *columns = &row->service;
+    const struct netmap_network *network
+        = netmap_find_network(&c->netmap, &columns->network);
+    if (!network) {
+        return xstrdup("its network is refused");
+    }
+    if (columns->identity < IDENTITY_SERVICE_MIN
+        || columns->identity > IDENTITY_SERVICE_MAX) {
+        return xasprintf("%"PRId64": identity must be from %"PRIu32" to "
+                         "%"PRIu32, columns->identity, IDENTITY_SERVICE_MIN,
+                         IDENTITY_SERVICE_MAX);
+    }
+
+    struct netmap_service *service = xzalloc(sizeof *service);
+    service->uuid = row->uuid;
+    service->name = xstrdup(columns->name);
+    service->network = network;
+    service->identity = columns->identity;
+    service->isolated_ingress = (strcmp(columns->isolate, "none")
+                                 && strcmp(columns->isolate, "egress"));
+    service->isolated_egress = (strcmp(columns->isolate, "none")
+                                && strcmp(columns->isolate, "ingress"));
+    netmap_add_service(&c->netmap, service);
+
+    struct bridge *bridge = shash_find_data(&c->bridges, network->bridge);
+    if (bridge) {
+        struct pipeline pipeline = bridge_pipeline(c, bridge);
+
+        pipeline_render_service(&pipeline, bridge->flows, service);
+    }
+    return NULL;
+}
+
+static const char *
+endpoint_name(const struct compiler *c, const struct netmap_endpoint *endpoint)
+{
+    return find_row(c, &endpoint->uuid)->container.name;
+}
+
+/* Checks that no accepted container has the interface or an address of
+ * 'endpoint', and that none of them is the gateway. */
+static char *
+check_unique(const struct compiler *c, const struct row *row,
+             const struct netmap_endpoint *endpoint)
+{
+    const struct netmap_network *network = endpoint->service->network;
+
+    for (size_t i = 0; i < endpoint->n_ips; i++) {
+        const struct in6_addr *ip = &endpoint->ips[i];
+        const struct netmap_endpoint *other
+            = netmap_find_endpoint_by_ip(&c->netmap, network, ip);
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        if (netmap_network_is_gateway_ip(network, ip)) {
+            ip_address_format(ip, &s);
+            ds_put_cstr(&s, " is the address of the gateway");
+            return ds_steal_cstr(&s);
+        } else if (other && eth_addr_equals(other->mac, endpoint->mac)
+                   && i == endpoint->n_ips - 1) {
+            return xasprintf("container %s has the same MAC address",
+                             endpoint_name(c, other));
+        } else if (other) {
+            ip_address_format(ip, &s);
+            ds_put_format(&s, " is the address of container %s, too",
+                          endpoint_name(c, other));
+            return ds_steal_cstr(&s);
+        }
+    }
+
+    const struct row *other;
+    HMAP_FOR_EACH_WITH_HASH (other, interface_node,
+                             hash_string(endpoint->interface, 0),
+                             &c->interfaces) {
+        if (other != row && other->accepted
+            && !strcmp(other->container.interface, endpoint->interface)
+            && nullable_string_is_equal(other->container.node,
+                                        row->container.node)) {
+            return xasprintf("interface %s is the one of container %s, too",
+                             endpoint->interface, other->container.name);
+        }
+    }
+    return NULL;
+}
+
+static char *
+parse_endpoint(const struct compiler *c, const struct row *row,
+               struct netmap_endpoint *endpoint)
+{
+    char *error = mac_parse(row->container.mac, &endpoint->mac);
+    if (error) {
+        return error;
+    }
+    error = parse_addresses(&row->container.ips, &endpoint->ips,
+                            &endpoint->n_ips);
+    if (error) {
+        return error;
+    }
+    error = check_in_network(endpoint->service->network, "address",
+                             endpoint->ips, endpoint->n_ips);
+    if (error) {
+        return error;
+    }
+
+    /* The link-local address comes last, and only once. */
+    struct in6_addr lla;
+    ip_lla_from_mac(endpoint->mac, &lla);
+
+    size_t n = 0;
+    for (size_t i = 0; i < endpoint->n_ips; i++) {
+        if (!ipv6_addr_equals(&endpoint->ips[i], &lla)) {
+            endpoint->ips[n++] = endpoint->ips[i];
+        }
+    }
+    endpoint->ips = xrealloc(endpoint->ips, (n + 1) * sizeof *endpoint->ips);
+    endpoint->ips[n++] = lla;
+    endpoint->n_ips = n;
+
+    return check_unique(c, row, endpoint);
+}
+
+static char *
+compile_container(struct compiler *c, struct row *row)
+{
+    const struct row_container *columns = &row->container;
+    const struct netmap_service *service
+        = netmap_find_service(&c->netmap, &columns->service);
+    if (!service) {
+        return xstrdup("its service is refused");
+    }
+
+    struct netmap_endpoint *endpoint = xzalloc(sizeof *endpoint);
+    endpoint->uuid = row->uuid;
+    endpoint->name = xstrdup(columns->name);
+    endpoint->service = service;
+    endpoint->interface = xstrdup(columns->interface);
+    endpoint->ofport = OFPP_NONE;
+
+    char *error = parse_endpoint(c, row, endpoint);
+    if (error) {
+        free(endpoint->name);
+        free(endpoint->interface);
+        free(endpoint->ips);
+        free(endpoint);
+        return error;
+    }
+
+    struct bridge *bridge = shash_find_data(&c->bridges,
+                                            service->network->bridge);
+    const struct port *port = (bridge
+                               ? shash_find_data(&bridge->ports,
+                                                 columns->interface)
+                               : NULL);
+    if (port && (!columns->node
+                 || nullable_string_is_equal(columns->node, c->node))) {
+        endpoint->ofport = port->ofport;
+    }
+    netmap_add_endpoint(&c->netmap, endpoint);
+    if (bridge) {
+        struct pipeline pipeline = bridge_pipeline(c, bridge);
+
+        pipeline_render_endpoint(&pipeline, bridge->flows, endpoint);
+    }
+    return NULL;
+}
+
+static int
+compare_identities(const void *a_, const void *b_)
+{
+    const uint32_t *a = a_;
+    const uint32_t *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void
+add_identity(struct depmap_peers *peers, uint32_t identity)
+{
+    peers->identities = xrealloc(peers->identities,
+                                 (peers->n_identities + 1)
+                                 * sizeof *peers->identities);
+    peers->identities[peers->n_identities++] = identity;
+}
+
+static char *
+parse_cidr(const struct row_cidr *cidr, struct depmap_peers *peers)
+{
+    struct ip_prefix prefix;
+    char *error = ip_prefix_parse(cidr->prefix, &prefix);
+    if (error) {
+        return error;
+    }
+
+    struct ip_prefix *except;
+    size_t n_except;
+    error = parse_prefixes(&cidr->except, &except, &n_except);
+    for (size_t i = 0; !error && i < n_except; i++) {
+        if (!ip_prefix_covers(&prefix, &except[i])) {
+            error = xasprintf("%s is not a part of %s",
+                              cidr->except.names[i], cidr->prefix);
+        }
+    }
+    if (!error) {
+        struct ip_prefix *rest;
+        size_t n;
+
+        ip_prefix_subtract(&prefix, except, n_except, &rest, &n);
+        peers->prefixes = xrealloc(peers->prefixes,
+                                   (peers->n_prefixes + n)
+                                   * sizeof *peers->prefixes);
+        memcpy(&peers->prefixes[peers->n_prefixes], rest, n * sizeof *rest);
+        peers->n_prefixes += n;
+        free(rest);
+    }
+    free(except);
+    return error;
+}
+
+/* Parses 'row' into 'peers'.  '*network' is the network of the services seen
+ * so far, or NULL. */
+static char *
+parse_peers(const struct compiler *c, const struct row_peers *row,
+            struct depmap_peers *peers, const struct netmap_network **network)
+{
+    for (size_t i = 0; i < row->n_services; i++) {
+        const struct netmap_service *service
+            = netmap_find_service(&c->netmap, &row->services[i]);
+
+        if (!service) {
+            return xstrdup("one of its services is refused");
+        } else if (*network && *network != service->network) {
+            return xasprintf("its services are in different networks, %s "
+                             "and %s", (*network)->name,
+                             service->network->name);
+        }
+        *network = service->network;
+        add_identity(peers, service->identity);
+    }
+    for (size_t i = 0; i < row->n_cidrs; i++) {
+        char *error = parse_cidr(&row->cidrs[i], peers);
+        if (error) {
+            return error;
+        }
+    }
+    for (size_t i = 0; i < row->special.n; i++) {
+        const char *special = row->special.names[i];
+
+        if (!strcmp(special, "any")) {
+            peers->any = true;
+        } else if (!strcmp(special, "host")) {
+            add_identity(peers, IDENTITY_HOST);
+        } else if (!strcmp(special, "world")) {
+            add_identity(peers, IDENTITY_WORLD);
+        } else {
+            return xasprintf("%s: expected any, host or world", special);
+        }
+    }
+    qsort(peers->identities, peers->n_identities, sizeof *peers->identities,
+          compare_identities);
+    return NULL;
+}
+
+static char *
+parse_dependency(const struct compiler *c, const struct row_dependency *row,
+                 struct depmap_rule *rule,
+                 const struct netmap_network **network)
+{
+    char *error = parse_peers(c, &row->sources, &rule->sources, network);
+    if (error) {
+        return error;
+    }
+    error = parse_peers(c, &row->destinations, &rule->destinations, network);
+    if (error) {
+        return error;
+    }
+
+    rule->policies = xcalloc(row->policies.n, sizeof *rule->policies);
+    for (size_t i = 0; i < row->policies.n; i++) {
+        error = policy_parse(row->policies.names[i], &rule->policies[i]);
+        if (error) {
+            return error;
+        }
+        rule->n_policies++;
+    }
+
+    rule->direction = (!strcmp(row->direction, "egress") ? DEPMAP_EGRESS
+                       : !strcmp(row->direction, "ingress") ? DEPMAP_INGRESS
+                       : DEPMAP_BOTH);
+    if (!row->sources.n_services && !row->sources.n_cidrs
+        && !row->sources.special.n) {
+        return xstrdup("no source is left");
+    } else if (!row->destinations.n_services && !row->destinations.n_cidrs
+               && !row->destinations.special.n) {
+        return xstrdup("no destination is left");
+    } else if (!*network) {
+        return xstrdup("neither its source nor its destination is a service");
+    } else if (!rule->n_policies) {
+        return xstrdup("it has no policy");
+    }
+    return NULL;
+}
+
+static char *
+compile_dependency(struct compiler *c, struct row *row)
+{
+    struct depmap_rule *rule = xzalloc(sizeof *rule);
+    const struct netmap_network *network = NULL;
+
+    rule->uuid = row->uuid;
+
+    char *error = parse_dependency(c, &row->dependency, rule, &network);
+    depmap_add(&c->depmap, rule);
+    if (error) {
+        depmap_remove(&c->depmap, rule);
+        return error;
+    }
+
+    allocate_conj_id(c, row);
+
+    struct flow_table *flows = network_flows(c, network);
+    if (flows) {
+        struct pipeline pipeline = bridge_pipeline(
+            c, shash_find_data(&c->bridges, network->bridge));
+
+        pipeline_render_rule(&pipeline, flows, rule, row->conj_id);
+    }
+    return NULL;
+}
+
+static void
+set_status(struct row *row, char *error)
+{
+    char *status = error ? xasprintf("error: %s", error) : xstrdup("active");
+
+    if (!nullable_string_is_equal(row->status, status)) {
+        free(row->status);
+        row->status = status;
+        row->status_changed = true;
+    } else {
+        free(status);
+    }
+    free(error);
+}
+
+static int
+compare_rows(const void *a_, const void *b_)
+{
+    const struct row *const *a = a_;
+    const struct row *const *b = b_;
+
+    return ((*a)->senior != (*b)->senior ? (*b)->senior - (*a)->senior
+            : uuid_compare_3way(&(*a)->uuid, &(*b)->uuid));
+}
+
+/* Compiles the dirty rows of 'kind', in an order that does not depend on
+ * anything but the rows. */
+static void
+compile_rows(struct compiler *c, enum row_kind kind)
+{
+    size_t n = ovs_list_size(&c->dirty[kind]);
+    struct row **rows = xcalloc(n, sizeof *rows);
+    struct row *row;
+    size_t i = 0;
+
+    LIST_FOR_EACH_POP (row, list_node, &c->dirty[kind]) {
+        ovs_list_init(&row->list_node);
+        rows[i++] = row;
+    }
+    qsort(rows, n, sizeof *rows, compare_rows);
+    for (i = 0; i < n; i++) {
+        char *error = (kind == ROW_NETWORK ? compile_network(c, rows[i])
+                       : kind == ROW_SERVICE ? compile_service(c, rows[i])
+                       : kind == ROW_CONTAINER ? compile_container(c, rows[i])
+                       : compile_dependency(c, rows[i]));
+
+        rows[i]->accepted = !error;
+        rows[i]->senior = false;
+        rows[i]->dirty = false;
+        if (error) {
+            ovs_list_push_back(&c->refused[kind], &rows[i]->list_node);
+        }
+        set_status(rows[i], error);
+        c->n_compiled++;
+    }
+    free(rows);
+}
+
+/* Bridges. */
+
+static struct pipeline
+bridge_pipeline(const struct compiler *c, const struct bridge *bridge)
+{
+    return (struct pipeline) {
+        .table_base = 0,
+        .meter_arp = !bridge->userspace,
+        .nd_packet_in = (c->nd_responder == ND_RESPONDER_PACKET_IN
+                         || (c->nd_responder == ND_RESPONDER_AUTO
+                             && !bridge->userspace)),
+    };
+}
+
+/* Renders again what belongs to bridges as a whole, where it changed.
+ * Returns true if it changed anywhere. */
+static bool
+render_bridges(struct compiler *c)
+{
+    bool changed = false;
+    struct netmap *netmap = &c->netmap;
+    struct shash_node *node;
+
+    if (c->host_dirty) {
+        size_t size = c->n_host_addresses * sizeof *c->host_addresses;
+
+        free(netmap->host_addresses);
+        netmap->host_addresses = size ? xmemdup(c->host_addresses, size)
+                                      : NULL;
+        netmap->n_host_addresses = c->n_host_addresses;
+    }
+    SHASH_FOR_EACH (node, &c->bridges) {
+        struct bridge *bridge = node->data;
+        struct netmap_bridge *nb = netmap_find_bridge(netmap, bridge->name);
+        struct pipeline pipeline = bridge_pipeline(c, bridge);
+
+        if (!nb) {
+            nb = xzalloc(sizeof *nb);
+            nb->name = xstrdup(bridge->name);
+            netmap_add_bridge(netmap, nb);
+        }
+        nb->userspace = bridge->userspace;
+        if (bridge->flows && bridge->dirty) {
+            flow_table_release(bridge->flows, &static_owner);
+            pipeline_render_static(&pipeline, bridge->flows, &static_owner);
+        }
+        if (bridge->flows && c->host_dirty) {
+            flow_table_release(bridge->flows, &host_owner);
+            pipeline_render_host(&pipeline, bridge->flows, &host_owner,
+                                 c->host_addresses, c->n_host_addresses);
+        }
+        changed |= bridge->dirty;
+        bridge->dirty = false;
+    }
+    c->host_dirty = false;
+    return changed;
+}
+
+static void
+bury_flows(struct compiler *c, struct bridge *bridge)
+{
+    if (bridge->flows) {
+        struct dead_table *dead = xmalloc(sizeof *dead);
+
+        dead->flows = bridge->flows;
+        ovs_list_push_back(&c->graveyard, &dead->list_node);
+        bridge->flows = NULL;
+    }
+
+    struct netmap_bridge *nb = netmap_find_bridge(&c->netmap, bridge->name);
+    if (nb) {
+        netmap_remove_bridge(&c->netmap, nb);
+    }
+}
+
+static void
+empty_graveyard(struct compiler *c)
+{
+    struct dead_table *dead;
+
+    LIST_FOR_EACH_POP (dead, list_node, &c->graveyard) {
+        flow_table_destroy(dead->flows);
+        free(dead->flows);
+        free(dead);
+    }
+}
