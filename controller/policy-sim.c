@@ -363,7 +363,8 @@ check_never(struct sim *sim)
 {
     const struct flow *flow = sim->flow;
 
-    if (is_udp_ports(flow, true, 67, 68) || is_udp_ports(flow, false, 547, 546)) {
+    if (is_udp_ports(flow, true, 67, 68)
+        || is_udp_ports(flow, false, 547, 546)) {
         return drop(sim, DROP_DHCP_SERVER);
     } else if (is_icmp6(flow, ND_ROUTER_ADVERT)) {
         return drop(sim, DROP_ROUTER_ADVERTISEMENT);
