@@ -6,5 +6,50 @@
 # with the program.
 
 noinst_LTLIBRARIES += controller/libbastion-controller.la
-controller_libbastion_controller_la_SOURCES =
+controller_libbastion_controller_la_SOURCES = \
+	controller/bastion-db.c \
+	controller/bastion-db.h \
+	controller/compiler.c \
+	controller/compiler.h \
+	controller/depmap.c \
+	controller/depmap.h \
+	controller/flow-sync.c \
+	controller/flow-sync.h \
+	controller/flow-table.c \
+	controller/flow-table.h \
+	controller/host-addresses.c \
+	controller/host-addresses.h \
+	controller/inspect-args.c \
+	controller/inspect-args.h \
+	controller/inspect-format.c \
+	controller/inspect-format.h \
+	controller/inspect-show.c \
+	controller/inspect-show.h \
+	controller/inspect-trace.c \
+	controller/inspect-trace.h \
+	controller/inspect.c \
+	controller/inspect.h \
+	controller/nd-responder.c \
+	controller/nd-responder.h \
+	controller/netmap.c \
+	controller/netmap.h \
+	controller/node-ovs.c \
+	controller/node-ovs.h \
+	controller/of-switch.c \
+	controller/of-switch.h \
+	controller/pipeline-tables.h \
+	controller/pipeline.c \
+	controller/pipeline.h \
+	controller/policy-sim.c \
+	controller/policy-sim.h \
+	controller/row-statistics.c \
+	controller/row-statistics.h \
+	controller/row.c \
+	controller/row.h \
+	controller/switches.c \
+	controller/switches.h
 controller_libbastion_controller_la_LIBADD = lib/libbastion.la
+
+sbin_PROGRAMS += controller/bastion-controller
+controller_bastion_controller_SOURCES = controller/bastion-controller.c
+controller_bastion_controller_LDADD = controller/libbastion-controller.la

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "controller/switches.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "controller/compiler.h"
+#include "controller/nd-responder.h"
+#include "controller/node-ovs.h"
+#include "controller/of-switch.h"
+#include "controller/pipeline.h"
+#include "coverage.h"
+#include "dp-packet.h"
+#include "openflow/openflow.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofp-actions.h"
+#include "openvswitch/ofp-packet.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/vconn.h"
+#include "openvswitch/vlog.h"
+#include "simap.h"
+#include "socket-util.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(switches);
+
+COVERAGE_DEFINE(switches_accepted);
+COVERAGE_DEFINE(switches_full);
+COVERAGE_DEFINE(switches_nd_reply);
+COVERAGE_DEFINE(switches_nd_refused);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+static struct vlog_rate_limit audit_rl = VLOG_RATE_LIMIT_INIT(60, 60);
+
+/* Peers that do not finish their handshake are gone after a few seconds, so
+ * that they cannot hold their places for long. */
+#define MAX_CONNECTIONS 128
+#define MAX_ACCEPTS 8           /* In one switches_run(), per listener. */
+
+/* The database may be later than the connection. */
+#define UNKNOWN_GRACE 5000      /* Milliseconds. */
+
+struct switches {
+    struct pvconn **listeners;
+    size_t n_listeners, allocated_listeners;
+
+    struct ovs_list connections; /* "struct switches_connection"s. */
+    size_t n_connections;
+
+    const struct compiler *compiler; /* During switches_run(). */
+    uint64_t version;
+    int audit_interval;
+    unsigned long long int n_audits; /* Of connections that are gone. */
+};
+
+static void connection_create(struct switches *, struct vconn *);
+static void connection_destroy(struct switches_connection *);
+static void assign_roles(struct switches *, const struct node_ovs *,
+                         const struct compiler *, bool ready);
+static void connection_detach(struct switches_connection *);
+static void handle_packet_in(struct of_switch *,
+                             const struct ofputil_packet_in *,
+                             void *connection);
+
+struct switches *
+switches_create(void)
+{
+    struct switches *switches = xzalloc(sizeof *switches);
+
+    ovs_list_init(&switches->connections);
+    switches->audit_interval = OF_SWITCH_AUDIT_INTERVAL;
+    return switches;
+}
+
+void
+switches_destroy(struct switches *switches)
+{
+    if (switches) {
+        struct switches_connection *conn;
+        LIST_FOR_EACH_SAFE (conn, list_node, &switches->connections) {
+            connection_destroy(conn);
+        }
+        for (size_t i = 0; i < switches->n_listeners; i++) {
+            pvconn_close(switches->listeners[i]);
+        }
+        free(switches->listeners);
+        free(switches);
+    }
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *ss)
+{
+    struct in6_addr ip = ss_get_address(ss);
+
+    return (IN6_IS_ADDR_V4MAPPED(&ip) ? ip.s6_addr[12] == 127
+            : IN6_IS_ADDR_LOOPBACK(&ip));
+}
+
+/* Whoever can reach an unencrypted listener can pretend to be a switch. */
+static void
+warn_if_exposed(const char *name)
+{
+    struct sockaddr_storage ss;
+
+    if (!strncmp(name, "ptcp:", 5)
+        && inet_parse_passive(name + 5, OFP_PORT, &ss, false, NULL)
+        && !is_loopback(&ss)) {
+        VLOG_WARN("%s: neither encrypted nor limited to this host", name);
+    }
+}
+
+int
+switches_listen(struct switches *switches, const char *name)
+{
+    mode_t saved_umask = umask(077);
+    struct pvconn *pvconn;
+    int error = pvconn_open(name, OF_SWITCH_VERSIONS, DSCP_DEFAULT, &pvconn);
+    umask(saved_umask);
+
+    if (!error) {
+        warn_if_exposed(name);
+        if (switches->n_listeners >= switches->allocated_listeners) {
+            switches->listeners = x2nrealloc(switches->listeners,
+                                             &switches->allocated_listeners,
+                                             sizeof *switches->listeners);
+        }
+        switches->listeners[switches->n_listeners++] = pvconn;
+    }
+    return error;
+}
+
+static void
+accept_connections(struct switches *switches, struct pvconn *listener)
+{
+    for (int i = 0; i < MAX_ACCEPTS; i++) {
+        if (switches->n_connections >= MAX_CONNECTIONS) {
+            COVERAGE_INC(switches_full);
+            VLOG_WARN_RL(&rl, "%d OpenFlow connections are open, not "
+                         "accepting more", MAX_CONNECTIONS);
+            return;
+        }
+
+        struct vconn *vconn;
+        int error = pvconn_accept(listener, &vconn);
+        if (error) {
+            if (error != EAGAIN) {
+                VLOG_WARN_RL(&rl, "%s: accept failed (%s)",
+                             pvconn_get_name(listener), ovs_strerror(error));
+            }
+            return;
+        }
+        COVERAGE_INC(switches_accepted);
+        connection_create(switches, vconn);
+    }
+}
+
+void
+switches_run(struct switches *switches, const struct node_ovs *node_ovs,
+             const struct compiler *compiler, bool ready)
+{
+    switches->compiler = compiler;
+    for (size_t i = 0; i < switches->n_listeners; i++) {
+        accept_connections(switches, switches->listeners[i]);
+    }
+
+    struct switches_connection *conn;
+    LIST_FOR_EACH_SAFE (conn, list_node, &switches->connections) {
+        of_switch_run(conn->of_switch);
+        if (!of_switch_is_alive(conn->of_switch)) {
+            connection_destroy(conn);
+        }
+    }
+    assign_roles(switches, node_ovs, compiler, ready);
+    switches->compiler = NULL;
+}
+
+void
+switches_wait(struct switches *switches)
+{
+    struct switches_connection *conn;
+
+    if (switches->n_connections < MAX_CONNECTIONS) {
+        for (size_t i = 0; i < switches->n_listeners; i++) {
+            pvconn_wait(switches->listeners[i]);
+        }
+    }
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        of_switch_wait(conn->of_switch);
+        if (conn->role == SWITCH_UNKNOWN && !conn->reported) {
+            poll_timer_wait_until(conn->created + UNKNOWN_GRACE);
+        }
+    }
+}
+
+void
+switches_compiled(struct switches *switches, const struct compiler *compiler,
+                  uint64_t version)
+{
+    struct switches_connection *conn;
+
+    switches->version = version;
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->table) {
+            if (compiler_get_flows(compiler, conn->bridge) != conn->table) {
+                connection_detach(conn);
+            } else {
+                of_switch_set_version(conn->of_switch, version);
+            }
+        }
+    }
+}
+
+uint64_t
+switches_acked(const struct switches *switches,
+               const struct node_ovs *node_ovs,
+               const struct compiler *compiler)
+{
+    uint64_t acked = switches->version;
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, node_ovs_get_bridges(node_ovs)) {
+        if (compiler_get_flows(compiler, node->name)) {
+            const struct of_switch *sw = switches_find(switches, node->name);
+            acked = MIN(acked, sw ? of_switch_acked(sw) : 0);
+        }
+    }
+    return acked;
+}
+
+void
+switches_set_audit_interval(struct switches *switches, int msec)
+{
+    struct switches_connection *conn;
+
+    if (msec != switches->audit_interval) {
+        switches->audit_interval = msec;
+        LIST_FOR_EACH (conn, list_node, &switches->connections) {
+            of_switch_set_audit_interval(conn->of_switch, msec);
+        }
+    }
+}
+
+static unsigned long long int
+connection_n_audits(const struct switches_connection *conn)
+{
+    struct of_switch_stats stats;
+
+    of_switch_get_stats(conn->of_switch, &stats);
+    return stats.n_audits;
+}
+
+unsigned long long int
+switches_get_n_audits(const struct switches *switches)
+{
+    unsigned long long int n = switches->n_audits;
+    const struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        n += connection_n_audits(conn);
+    }
+    return n;
+}
+
+const struct ovs_list *
+switches_get_connections(const struct switches *switches)
+{
+    return &switches->connections;
+}
+
+struct of_switch *
+switches_find(const struct switches *switches, const char *bridge)
+{
+    const struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->role == SWITCH_ACTIVE && !strcmp(conn->bridge, bridge)) {
+            return conn->of_switch;
+        }
+    }
+    return NULL;
+}
+
+bool
+switches_is_connected(const struct switches *switches, const char *bridge)
+{
+    const struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->bridge && !strcmp(conn->bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+switch_role_name(enum switch_role role)
+{
+    switch (role) {
+    case SWITCH_CONNECTING: return "connecting";
+    case SWITCH_WAITING: return "waiting";
+    case SWITCH_UNKNOWN: return "unknown";
+    case SWITCH_UNNAMED: return "unnamed";
+    case SWITCH_REDUNDANT: return "redundant";
+    case SWITCH_ACTIVE: return "active";
+    }
+    OVS_NOT_REACHED();
+}
+
+void
+switches_get_memory_usage(const struct switches *switches,
+                          struct simap *usage)
+{
+    simap_increase(usage, "connections", switches->n_connections);
+}
+
+/* Connections. */
+
+static void
+connection_create(struct switches *switches, struct vconn *vconn)
+{
+    struct switches_connection *conn = xzalloc(sizeof *conn);
+
+    conn->of_switch = of_switch_create(vconn);
+    conn->role = SWITCH_CONNECTING;
+    conn->switches = switches;
+    conn->created = time_msec();
+    of_switch_set_audit_interval(conn->of_switch, switches->audit_interval);
+    of_switch_set_packet_in_handler(conn->of_switch, handle_packet_in, conn);
+    ovs_list_push_front(&switches->connections, &conn->list_node);
+    switches->n_connections++;
+}
+
+static void
+connection_destroy(struct switches_connection *conn)
+{
+    struct switches *switches = conn->switches;
+
+    switches->n_audits += connection_n_audits(conn);
+    switches->n_connections--;
+    ovs_list_remove(&conn->list_node);
+    of_switch_destroy(conn->of_switch);
+    free(conn->bridge);
+    free(conn);
+}
+
+static void
+connection_detach(struct switches_connection *conn)
+{
+    if (conn->table) {
+        VLOG_INFO("%s: no longer managing bridge %s",
+                  of_switch_get_name(conn->of_switch), conn->bridge);
+        of_switch_detach(conn->of_switch);
+        conn->table = NULL;
+    }
+}
+
+/* Returns the meters that the flows of 'bridge' refer to, as a bitmap of
+ * 1 << PIPELINE_METER_*. */
+static unsigned int
+needed_meters(const struct compiler *compiler, const char *bridge)
+{
+    const struct netmap_bridge *nb = netmap_find_bridge(
+        compiler_get_netmap(compiler), bridge);
+    unsigned int meters = 1u << PIPELINE_METER_AUDIT;
+
+    if (!nb || !nb->userspace) {
+        meters |= 1u << PIPELINE_METER_ARP;
+    }
+    if (compiler_get_nd_responder(compiler, bridge)
+        == ND_RESPONDER_PACKET_IN) {
+        meters |= 1u << PIPELINE_METER_ND;
+    }
+    return meters;
+}
+
+static void
+connection_attach(struct switches_connection *conn,
+                  const struct compiler *compiler)
+{
+    static const struct of_meter all[] = {
+        { PIPELINE_METER_ARP, PIPELINE_METER_ARP_RATE,
+          PIPELINE_METER_ARP_RATE },
+        { PIPELINE_METER_ND, PIPELINE_METER_ND_RATE, PIPELINE_METER_ND_RATE },
+        { PIPELINE_METER_AUDIT, PIPELINE_METER_AUDIT_RATE,
+          PIPELINE_METER_AUDIT_RATE },
+    };
+    struct flow_table *table = compiler_get_flows(compiler, conn->bridge);
+    unsigned int needed = needed_meters(compiler, conn->bridge);
+
+    if (conn->table == table && conn->meters == needed) {
+        return;
+    }
+
+    struct of_meter meters[ARRAY_SIZE(all)];
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (needed & (1u << all[i].id)) {
+            meters[n++] = all[i];
+        }
+    }
+    VLOG_INFO("%s: managing bridge %s", of_switch_get_name(conn->of_switch),
+              conn->bridge);
+    of_switch_attach(conn->of_switch, table, true, meters, n);
+    of_switch_set_version(conn->of_switch, conn->switches->version);
+    conn->table = table;
+    conn->meters = needed;
+}
+
+static bool
+has_newer_for_bridge(const struct switches_connection *conn)
+{
+    const struct ovs_list *head = &conn->switches->connections;
+
+    for (const struct ovs_list *node = conn->list_node.prev; node != head;
+         node = node->prev) {
+        const struct switches_connection *newer
+            = CONTAINER_OF(node, struct switches_connection, list_node);
+        if (newer->role == SWITCH_ACTIVE
+            && !strcmp(newer->bridge, conn->bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Roles of newer connections must be up to date. */
+static enum switch_role
+choose_role(const struct switches_connection *conn,
+            const struct compiler *compiler, bool ready)
+{
+    uint64_t datapath_id;
+
+    return (!of_switch_get_datapath_id(conn->of_switch, &datapath_id)
+            ? SWITCH_CONNECTING
+            : !ready ? SWITCH_WAITING
+            : !conn->bridge ? SWITCH_UNKNOWN
+            : !compiler_get_flows(compiler, conn->bridge) ? SWITCH_UNNAMED
+            : has_newer_for_bridge(conn) ? SWITCH_REDUNDANT
+            : SWITCH_ACTIVE);
+}
+
+static void
+report_role(struct switches_connection *conn)
+{
+    const char *name = of_switch_get_name(conn->of_switch);
+    uint64_t datapath_id;
+
+    if (conn->reported) {
+        return;
+    }
+    conn->reported = true;
+    if (conn->role == SWITCH_UNNAMED) {
+        VLOG_INFO_RL(&rl, "%s: bridge %s is connected, but no accepted "
+                     "network names it; leaving it alone",
+                     name, conn->bridge);
+    } else if (conn->role == SWITCH_REDUNDANT) {
+        VLOG_INFO_RL(&rl, "%s: bridge %s has a newer connection; keeping this "
+                     "one idle", name, conn->bridge);
+    } else if (conn->role == SWITCH_UNKNOWN) {
+        if (time_msec() < conn->created + UNKNOWN_GRACE) {
+            conn->reported = false;
+        } else if (of_switch_get_datapath_id(conn->of_switch, &datapath_id)) {
+            VLOG_WARN_RL(&rl, "%s: no bridge of this node has datapath id "
+                         "%016"PRIx64"; leaving it alone", name, datapath_id);
+        }
+    }
+}
+
+static void
+update_bridge_name(struct switches_connection *conn,
+                   const struct node_ovs *node_ovs)
+{
+    const struct node_bridge *bridge = NULL;
+    uint64_t datapath_id;
+
+    if (of_switch_get_datapath_id(conn->of_switch, &datapath_id)) {
+        bridge = node_ovs_find_datapath_id(node_ovs, datapath_id);
+    }
+    if (!nullable_string_is_equal(conn->bridge,
+                                  bridge ? bridge->name : NULL)) {
+        connection_detach(conn);
+        free(conn->bridge);
+        conn->bridge = bridge ? xstrdup(bridge->name) : NULL;
+    }
+}
+
+static void
+assign_roles(struct switches *switches, const struct node_ovs *node_ovs,
+             const struct compiler *compiler, bool ready)
+{
+    struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        update_bridge_name(conn, node_ovs);
+
+        enum switch_role role = choose_role(conn, compiler, ready);
+        if (role != conn->role) {
+            conn->role = role;
+            conn->reported = false;
+        }
+        report_role(conn);
+    }
+
+    /* A table has to be let go by one before another one can have it. */
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->role != SWITCH_ACTIVE) {
+            connection_detach(conn);
+        }
+    }
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->role == SWITCH_ACTIVE) {
+            connection_attach(conn, compiler);
+        }
+    }
+}
+
+/* Packets. */
+
+static void
+answer_neighbor_solicitation(struct of_switch *sw,
+                             const struct ofputil_packet_in *pin)
+{
+    struct dp_packet *reply;
+    ofp_port_t port;
+    const char *error = nd_responder_reply(pin, &reply, &port);
+
+    if (error) {
+        COVERAGE_INC(switches_nd_refused);
+        VLOG_DBG_RL(&rl, "%s: Neighbor Solicitation not answered: %s",
+                    of_switch_get_name(sw), error);
+        return;
+    }
+
+    uint64_t ofpacts_stub[64 / 8];
+    struct ofpbuf ofpacts = OFPBUF_STUB_INITIALIZER(ofpacts_stub);
+    struct ofputil_packet_out po = {
+        .packet = dp_packet_data(reply),
+        .packet_len = dp_packet_size(reply),
+        .buffer_id = UINT32_MAX,
+    };
+
+    ofpact_put_OUTPUT(&ofpacts)->port = port;
+    po.ofpacts = ofpacts.data;
+    po.ofpacts_len = ofpacts.size;
+    match_init_catchall(&po.flow_metadata);
+    match_set_in_port(&po.flow_metadata, OFPP_CONTROLLER);
+    of_switch_packet_out(sw, &po);
+    COVERAGE_INC(switches_nd_reply);
+
+    ofpbuf_uninit(&ofpacts);
+    dp_packet_delete(reply);
+}
+
+static void
+log_audited_packet(const struct switches_connection *conn,
+                   const struct ofputil_packet_in *pin)
+{
+    const struct compiler *compiler = conn->switches->compiler;
+
+    if (VLOG_DROP_INFO(&audit_rl)) {
+        return;
+    }
+
+    const struct netmap_endpoint *endpoint
+        = (compiler && conn->bridge
+           ? netmap_find_endpoint_by_ofport(
+               compiler_get_netmap(compiler), conn->bridge,
+               pin->flow_metadata.flow.in_port.ofp_port)
+           : NULL);
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    packet_in_format_audit(pin, endpoint ? endpoint->interface : NULL, &s);
+    VLOG_INFO("audit: bridge %s: %s", conn->bridge ? conn->bridge : "unknown",
+              ds_cstr(&s));
+    ds_destroy(&s);
+}
+
+static void
+handle_packet_in(struct of_switch *sw,
+                 const struct ofputil_packet_in *pin, void *conn_)
+{
+    const struct switches_connection *conn = conn_;
+
+    switch (packet_in_type(pin)) {
+    case PACKET_IN_ND:
+        answer_neighbor_solicitation(sw, pin);
+        break;
+
+    case PACKET_IN_AUDIT:
+        log_audited_packet(conn, pin);
+        break;
+
+    default:
+        VLOG_DBG_RL(&rl, "%s: unexpected packet-in", of_switch_get_name(sw));
+        break;
+    }
+}

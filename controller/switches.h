@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#ifndef BASTION_SWITCHES_H
+#define BASTION_SWITCHES_H 1
+
+/* The switches that are connected
+ * ===============================
+ *
+ * Listens for OpenFlow connections, finds out which bridge of this node is at
+ * the other end of each, and attaches it to the desired flow table of that
+ * bridge if an accepted network names it.  All other bridges are left alone.
+ *
+ * When a bridge has several connections (because it was told of two of our
+ * listeners, or because a dead connection has not been noticed yet), the
+ * newest one is used and the others are kept idle.
+ *
+ * Acknowledgement: a version is a state of everything that the compiler has
+ * compiled.  switches_acked() is the greatest version that is known to be
+ * installed in every bridge that an accepted network names and that exists on
+ * this node.  Such a bridge that is not connected holds it back.
+ *
+ * Thread-safety: none. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "openvswitch/list.h"
+
+struct compiler;
+struct node_ovs;
+struct of_switch;
+struct simap;
+
+enum switch_role {
+    SWITCH_CONNECTING,          /* Datapath ID is not known yet. */
+    SWITCH_WAITING,             /* Desired flow tables are not complete. */
+    SWITCH_UNKNOWN,             /* No bridge of this node has that ID. */
+    SWITCH_UNNAMED,             /* No accepted network names the bridge. */
+    SWITCH_REDUNDANT,           /* Another connection serves the bridge. */
+    SWITCH_ACTIVE               /* Attached. */
+};
+
+/* One connection. */
+struct switches_connection {
+    struct ovs_list list_node;  /* In struct switches's 'connections'. */
+    struct of_switch *of_switch;
+    enum switch_role role;
+    char *bridge;               /* Bridge name, NULL if not known. */
+
+    /* Internal. */
+    struct switches *switches;
+    struct flow_table *table;   /* What it is attached to, or NULL. */
+    unsigned int meters;        /* Bitmap of enum pipeline_meter. */
+    bool reported;              /* Has the role been logged? */
+    long long int created;      /* In ms. */
+};
+
+struct switches;
+
+struct switches *switches_create(void);
+void switches_destroy(struct switches *);
+
+/* Listens on 'name', e.g. "ptcp:6653:127.0.0.1".  The socket file of a Unix
+ * domain socket is made accessible to its owner only.  Returns 0 or a
+ * positive errno value. */
+int switches_listen(struct switches *, const char *name);
+
+/* Accepts, talks, and assigns connections to bridges.  'ready' says that the
+ * desired flow tables are complete, before which nothing is attached. */
+void switches_run(struct switches *, const struct node_ovs *,
+                  const struct compiler *, bool ready);
+void switches_wait(struct switches *);
+
+/* Must be called after each compilation that changed anything, before the
+ * compiler runs again: it detaches connections from tables that go away.
+ * 'version' is the new state's, greater than any before. */
+void switches_compiled(struct switches *, const struct compiler *,
+                       uint64_t version);
+uint64_t switches_acked(const struct switches *, const struct node_ovs *,
+                        const struct compiler *);
+
+void switches_set_audit_interval(struct switches *, int msec);
+
+/* Number of audits that all connections together have completed. */
+unsigned long long int switches_get_n_audits(const struct switches *);
+
+/* Contains "struct switches_connection"s, newest first.  Only to be read. */
+const struct ovs_list *switches_get_connections(const struct switches *);
+
+/* The attached switch of 'bridge', or NULL. */
+struct of_switch *switches_find(const struct switches *, const char *bridge);
+
+/* Is 'bridge' connected, in whatever role but SWITCH_UNKNOWN? */
+bool switches_is_connected(const struct switches *, const char *bridge);
+
+const char *switch_role_name(enum switch_role);
+void switches_get_memory_usage(const struct switches *, struct simap *);
+
+#endif /* switches.h */
