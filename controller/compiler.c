@@ -1155,6 +1155,15 @@ check_unique(const struct compiler *c, const struct row *row,
         }
     }
 
+    const struct netmap_network *other_network;
+    HMAP_FOR_EACH (other_network, hmap_node, &c->netmap.networks) {
+        if (!strcmp(other_network->bridge, network->bridge)
+            && !strcmp(other_network->gateway_port, endpoint->interface)) {
+            return xasprintf("interface %s is the gateway port of network %s",
+                             endpoint->interface, other_network->name);
+        }
+    }
+
     const struct row *other;
     HMAP_FOR_EACH_WITH_HASH (other, interface_node,
                              hash_string(endpoint->interface, 0),
