@@ -151,6 +151,18 @@ compiler_destroy(struct compiler *c)
 
 /* Input: rows. */
 
+/* If 'row' is a network, a container may have to yield its gateway port, or
+ * may get it back. */
+static void
+mark_gateway_port_dirty(struct compiler *c, const struct row *row)
+{
+    if (row->kind == ROW_NETWORK) {
+        mark_interface_dirty(c, row->network.gateway_port
+                                ? row->network.gateway_port
+                                : row->network.bridge);
+    }
+}
+
 /* Takes ownership of 'new', which replaces the row with the same UUID. */
 static void
 set_row(struct compiler *c, struct row *new)
@@ -173,6 +185,7 @@ set_row(struct compiler *c, struct row *new)
                     hash_string(new->container.interface, 0));
     }
     mark_dirty(c, new);
+    mark_gateway_port_dirty(c, new);
 }
 
 void
@@ -230,6 +243,7 @@ compiler_remove_row(struct compiler *c, const struct uuid *uuid)
     for (int kind = row->kind; kind < ROW_N_KINDS; kind++) {
         c->retry[kind] = true;
     }
+    mark_gateway_port_dirty(c, row);
     if (row->kind == ROW_CONTAINER) {
         hmap_remove(&c->interfaces, &row->interface_node);
     }
