@@ -110,6 +110,41 @@ policy_matches(const struct policy *policy, uint8_t nw_proto,
             && (policy->icmp_code < 0 || tp_dst == policy->icmp_code));
 }
 
+/* Intersects ICMP types or codes, of which -1 stands for all. */
+static bool
+intersect_icmp(int16_t a, int16_t b, int16_t *result)
+{
+    *result = MAX(a, b);
+    return a < 0 || b < 0 || a == b;
+}
+
+/* If some connection is open by both 'a' and 'b', stores into 'result' the
+ * policy that opens exactly those and returns true.  Otherwise returns false
+ * and stores nothing of use. */
+bool
+policy_intersect(const struct policy *a, const struct policy *b,
+                 struct policy *result)
+{
+    if (!a->nw_proto || !b->nw_proto) {
+        *result = a->nw_proto ? *a : *b;
+        return true;
+    } else if (a->nw_proto != b->nw_proto) {
+        return false;
+    }
+
+    *result = b->has_ports ? *b : *a;
+    if (a->has_ports && b->has_ports) {
+        result->port_min = MAX(a->port_min, b->port_min);
+        result->port_max = MIN(a->port_max, b->port_max);
+        if (result->port_min > result->port_max) {
+            return false;
+        }
+    }
+    return (intersect_icmp(a->icmp_type, b->icmp_type, &result->icmp_type)
+            && intersect_icmp(a->icmp_code, b->icmp_code,
+                              &result->icmp_code));
+}
+
 /* Stores into 'masks' the smallest set of disjoint matches that together
  * select exactly the ports of 'policy', in ascending order, and returns their
  * number.  Returns 0 for a policy without ports, which needs no match on the

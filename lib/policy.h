@@ -42,6 +42,8 @@ void policy_format(const struct policy *, struct ds *);
 bool policy_equals(const struct policy *, const struct policy *);
 bool policy_matches(const struct policy *, uint8_t nw_proto,
                     uint16_t tp_src, uint16_t tp_dst);
+bool policy_intersect(const struct policy *, const struct policy *,
+                      struct policy *result);
 
 /* A match on port numbers: those that equal 'value' in the bits of 'mask'.
  * Host byte order. */

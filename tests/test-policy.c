@@ -156,6 +156,43 @@ test_matches(void **state OVS_UNUSED)
     }
 }
 
+static void
+test_intersect(void **state OVS_UNUSED)
+{
+    static const struct {
+        const char *a, *b, *expected;
+    } cases[] = {
+        { "any", "any", "any" },
+        { "any", "tcp:80", "tcp:80" },
+        { "tcp", "tcp:80", "tcp:80" },
+        { "tcp:80-90", "tcp:85-100", "tcp:85-90" },
+        { "tcp:80-90", "tcp:90", "tcp:90" },
+        { "tcp:80-90", "tcp:91-100", NULL },
+        { "tcp:80", "udp:80", NULL },
+        { "icmp", "icmp:8", "icmp:8" },
+        { "icmp:8", "icmp:8:0", "icmp:8:0" },
+        { "icmp:8", "icmp:0", NULL },
+        { "icmp:3:1", "icmp:3:4", NULL },
+        { "icmp", "icmp6", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct policy a = parse(cases[i].a);
+        struct policy b = parse(cases[i].b);
+        struct policy result;
+
+        assert_int_equal(policy_intersect(&a, &b, &result),
+                         cases[i].expected != NULL);
+        if (cases[i].expected) {
+            check_text(&result, cases[i].expected);
+        }
+        assert_int_equal(policy_intersect(&b, &a, &result),
+                         cases[i].expected != NULL);
+        if (cases[i].expected) {
+            check_text(&result, cases[i].expected);
+        }
+    }
+}
+
 /* The masks of a policy select each of its ports once and no other port.  A
  * pair of masks that could be merged would be one mask too many. */
 static void
@@ -267,6 +304,36 @@ random_policy(struct policy *p)
     }
 }
 
+/* An intersection matches what both of its operands match. */
+static void
+test_intersect_random(void **state OVS_UNUSED)
+{
+    static const uint8_t protocols[] = {
+        47, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
+    };
+
+    test_random_init("intersect_random");
+    for (int iteration = 0; iteration < 50000; iteration++) {
+        uint8_t nw_proto = protocols[random_range(ARRAY_SIZE(protocols))];
+        bool is_icmp = nw_proto == IPPROTO_ICMP;
+        struct policy a, b, result;
+
+        random_policy(&a);
+        random_policy(&b);
+        bool intersects = policy_intersect(&a, &b, &result);
+
+        /* Look where the answer is likely to change. */
+        uint16_t tp_src = is_icmp ? a.icmp_type & 0xff : random_uint16();
+        uint16_t tp_dst = (is_icmp ? b.icmp_code & 0xff
+                           : random_range(2) ? a.port_max
+                           : b.port_min - 1 + random_range(3));
+        assert_int_equal(intersects && policy_matches(&result, nw_proto,
+                                                      tp_src, tp_dst),
+                         policy_matches(&a, nw_proto, tp_src, tp_dst)
+                         && policy_matches(&b, nw_proto, tp_src, tp_dst));
+    }
+}
+
 static void
 test_round_trip_random(void **state OVS_UNUSED)
 {
@@ -290,8 +357,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_intersect),
         cmocka_unit_test(test_masks),
         cmocka_unit_test(test_masks_random),
+        cmocka_unit_test(test_intersect_random),
         cmocka_unit_test(test_round_trip_random),
     };
 
