@@ -10,4 +10,13 @@ dist_pkgdata_DATA += \
 	tutorial/quickstart.scenario \
 	tutorial/sandbox-lib.sh \
 	tutorial/sandbox-scenario.sh
-EXTRA_DIST += tutorial/bastion-sandbox
+EXTRA_DIST += \
+	Documentation/tutorials/index.rst \
+	Documentation/tutorials/quickstart.rst \
+	Documentation/tutorials/sandbox.rst \
+	tutorial/bastion-sandbox \
+	tutorial/check-document \
+	tutorial/forge.py \
+	tutorial/quickstart \
+	tutorial/quickstart-chain \
+	tutorial/quickstart-server

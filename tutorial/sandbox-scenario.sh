@@ -8,7 +8,8 @@
 # comment.  What a line names must have been declared above it.
 #
 #     network NAME SUBNET... [gateway=IP]... [bridge=BRIDGE]
-#         [gateway-port=INTERFACE] [enforcement=enforce|audit|off]
+#         [gateway-port=INTERFACE] [dhcp-server=IP]...
+#         [enforcement=enforce|audit|off]
 #     service NETWORK/SERVICE [isolate=both|ingress|egress|none]
 #     container NETWORK/SERVICE NAME IP... [mac=MAC]
 #     dependency SRC DST [POLICY...]
@@ -126,9 +127,9 @@ scenario_error() {
 
 # Checks name $2, which is that of a $1.
 scenario_check_name() {
-    [[ $2 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$ ]] && return 0
+    [[ $2 =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$ ]] && return 0
     scenario_error "$1 name \"$2\": expected up to 63 letters, digits and" \
-                   "\"_.-\", a letter or digit first"
+                   "\"_.-\", the first not \".\" or \"-\""
     return 1
 }
 
@@ -149,24 +150,21 @@ scenario_check_enum() {
 }
 
 scenario_network() {
-    local name=$1 arg hex subnets=() gateways=() bridge=$SANDBOX_BRIDGE
+    local name=$1 arg subnets=() addresses=()
     shift
     scenario_check_name network "$name" || return
     [ -z "${scenario_subnets[$name]-}" ] \
         || scenario_error "network $name was declared before"
     for arg; do
         case $arg in
-            gateway=*) gateways+=("${arg#*=}") ;;
-            bridge=*)
-                bridge=${arg#*=}
-                scenario_check_interface bridge "$bridge" ;;
-            gateway-port=*)
-                scenario_check_interface gateway-port "${arg#*=}" ;;
+            gateway=* | dhcp-server=*) addresses+=("$arg") ;;
+            bridge=* | gateway-port=*)
+                scenario_check_interface "${arg%%=*}" "${arg#*=}" ;;
             enforcement=*)
                 scenario_check_enum enforcement "${arg#*=}" enforce audit off ;;
             *=*)
-                scenario_error "\"$arg\": expected gateway=, bridge=," \
-                               "gateway-port= or enforcement=" ;;
+                scenario_error "\"$arg\": expected bridge=, gateway=," \
+                               "gateway-port=, dhcp-server= or enforcement=" ;;
             *)
                 if sandbox_is_subnet "$arg"; then
                     subnets+=("$arg")
@@ -181,15 +179,22 @@ scenario_network() {
         return
     fi
     scenario_subnets[$name]=${subnets[*]}
-    for arg in "${gateways[@]}"; do
-        if ! hex=$(sandbox_ip_hex "$arg"); then
-            scenario_error "gateway=$arg: expected an IP address"
-        elif ! sandbox_subnet_of "$arg" "${subnets[@]}" >/dev/null; then
-            scenario_error "gateway=$arg: not in a subnet of network $name"
-        else
-            scenario_addresses[$name/$hex]="the gateway"
-        fi
+    for arg in "${addresses[@]}"; do
+        scenario_network_address "$name" "$arg"
     done
+}
+
+# Checks $2, gateway=IP or dhcp-server=IP of network $1.
+scenario_network_address() {
+    local network=$1 ip=${2#*=} subnets hex
+    read -ra subnets <<<"${scenario_subnets[$network]}"
+    if ! hex=$(sandbox_ip_hex "$ip"); then
+        scenario_error "$2: expected an IP address"
+    elif ! sandbox_subnet_of "$ip" "${subnets[@]}" >/dev/null; then
+        scenario_error "$2: not in a subnet of network $network"
+    elif [[ $2 == gateway=* ]]; then
+        scenario_addresses[$network/$hex]="the gateway"
+    fi
 }
 
 scenario_service() {
