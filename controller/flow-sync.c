@@ -9,6 +9,7 @@
 #include "byte-order.h"
 #include "coverage.h"
 #include "hash.h"
+#include "nx-match.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-actions.h"
 #include "openvswitch/ofp-match.h"
@@ -17,7 +18,7 @@
 #include "timeval.h"
 #include "util.h"
 
-COVERAGE_DEFINE(flow_sync_canonicalize);
+COVERAGE_DEFINE(flow_sync_encode);
 COVERAGE_DEFINE(flow_sync_grave_overflow);
 COVERAGE_DEFINE(flow_sync_grave_expired);
 
@@ -34,6 +35,8 @@ struct installed_flow {
     struct ofpact *ofpacts;
     size_t ofpacts_len;
     bool odd;                   /* Has timeouts or flags that ours have not. */
+    uint64_t n_packets;         /* UINT64_MAX if not known. */
+    uint64_t n_bytes;           /* UINT64_MAX if not known. */
 };
 
 /* A flow whose last counters are to come. */
@@ -64,11 +67,15 @@ static void compare_foreign(struct comparison *,
                             const struct installed_flow *);
 static struct installed_flow *find_installed(const struct flow_dump *,
                                              const struct flow_entry *);
+static bool encode_and_decode_match(const struct minimatch *,
+                                    enum ofp_version, struct minimatch *out);
+static void update_stats(struct flow_table *, struct flow_entry *,
+                         uint64_t n_packets, uint64_t n_bytes);
 static void installed_flow_destroy(struct installed_flow *);
 static bool content_is(const struct flow_content *, ovs_be64 cookie,
                        const struct ofpact *, size_t ofpacts_len,
                        enum ofp_version);
-static void flow_format(uint8_t table_id, uint16_t priority, ovs_be64 cookie,
+static void format_flow(uint8_t table_id, uint16_t priority, ovs_be64 cookie,
                         const struct minimatch *, const struct ofpact *,
                         size_t ofpacts_len, struct ds *);
 static struct flow_op *append_op(struct flow_ops *, enum flow_op_type,
@@ -153,7 +160,7 @@ flow_op_format(const struct flow_op *op, struct ds *s)
     };
 
     ds_put_format(s, "%s ", names[op->type]);
-    flow_format(op->table_id, op->priority, op->cookie, &op->match,
+    format_flow(op->table_id, op->priority, op->cookie, &op->match,
                 op->ofpacts, op->ofpacts_len, s);
 }
 
@@ -200,16 +207,11 @@ flow_dump_add(struct flow_dump *dump, struct flow_table *table,
                     != flow_cookie_flags(fs->cookie)));
     struct flow_entry *entry = flow_table_find(table, fs->table_id,
                                                fs->priority, &fs->match);
-    if (entry) {
-        if (fs->packet_count != UINT64_MAX && fs->byte_count != UINT64_MAX) {
-            flow_table_update_stats(table, entry,
-                                    fs->packet_count, fs->byte_count);
-        }
-        if (!odd && content_is(entry->committed, fs->cookie, fs->ofpacts,
-                               fs->ofpacts_len, dump->version)) {
-            hmapx_add(&dump->intact, entry);
-            return true;
-        }
+    if (entry && !odd && content_is(entry->committed, fs->cookie, fs->ofpacts,
+                                    fs->ofpacts_len, dump->version)) {
+        update_stats(table, entry, fs->packet_count, fs->byte_count);
+        hmapx_add(&dump->intact, entry);
+        return true;
     }
 
     struct installed_flow *flow = xmalloc(sizeof *flow);
@@ -221,6 +223,8 @@ flow_dump_add(struct flow_dump *dump, struct flow_table *table,
     flow->ofpacts = (fs->ofpacts_len
                      ? xmemdup(fs->ofpacts, fs->ofpacts_len) : NULL);
     flow->odd = odd;
+    flow->n_packets = fs->packet_count;
+    flow->n_bytes = fs->byte_count;
     hmap_insert(&dump->flows, &flow->hmap_node,
                 flow_key_hash(flow->table_id, flow->priority, &flow->match));
     return true;
@@ -252,6 +256,7 @@ flow_dump_compare(struct flow_dump *dump, struct flow_table *table,
 
         compare_entry(&c, entry, flow);
         if (flow) {
+            update_stats(table, entry, flow->n_packets, flow->n_bytes);
             hmap_remove(&dump->flows, &flow->hmap_node);
             installed_flow_destroy(flow);
         }
@@ -287,7 +292,7 @@ put_entry_line(struct comparison *c, const struct flow_entry *entry,
 {
     if (wants_line(c)) {
         ds_put_cstr(c->text, "- ");
-        flow_format(entry->table_id, entry->priority, content->cookie,
+        format_flow(entry->table_id, entry->priority, content->cookie,
                     &entry->match, content->ofpacts, content->ofpacts_len,
                     c->text);
         ds_put_char(c->text, '\n');
@@ -299,13 +304,32 @@ put_installed_line(struct comparison *c, const struct installed_flow *flow)
 {
     if (wants_line(c)) {
         ds_put_cstr(c->text, "+ ");
-        flow_format(flow->table_id, flow->priority, flow->cookie,
+        format_flow(flow->table_id, flow->priority, flow->cookie,
                     &flow->match, flow->ofpacts, flow->ofpacts_len, c->text);
         if (flow->odd) {
             ds_put_cstr(c->text, " (with timeouts or flags)");
         }
         ds_put_char(c->text, '\n');
     }
+}
+
+/* Returns true if 'entry' is installed with the given 'content'.  'flow' is
+ * what is installed if it is not what had been committed. */
+static bool
+is_installed(const struct comparison *c, const struct flow_entry *entry,
+             const struct installed_flow *flow,
+             const struct flow_content *content)
+{
+    const struct flow_content *committed = entry->committed;
+
+    if (flow) {
+        return !flow->odd && content_is(content, flow->cookie, flow->ofpacts,
+                                        flow->ofpacts_len, c->dump->version);
+    }
+    return (hmapx_contains(&c->dump->intact, entry)
+            && (content == committed
+                || content_is(content, committed->cookie, committed->ofpacts,
+                              committed->ofpacts_len, c->dump->version)));
 }
 
 /* Compares 'entry' with 'flow', which may be NULL. */
@@ -318,24 +342,16 @@ compare_entry(struct comparison *c, const struct flow_entry *entry,
     const struct flow_content *expected
         = c->trust_committed ? entry->committed : desired;
 
-#define IS_INSTALLED(CONTENT)                                           \
-    (intact                                                             \
-     ? flow_content_equal(CONTENT, entry->committed)                    \
-     : flow && !flow->odd && content_is(CONTENT, flow->cookie,          \
-                                        flow->ofpacts,                  \
-                                        flow->ofpacts_len,              \
-                                        c->dump->version))
-    if (desired && !IS_INSTALLED(desired)) {
+    if (desired && !is_installed(c, entry, flow, desired)) {
         append_entry_op(c->ops, (intact || flow
                                  ? FLOW_OP_MODIFY : FLOW_OP_ADD), entry);
     } else if (!desired && (intact || flow)) {
         append_entry_op(c->ops, FLOW_OP_DELETE, entry);
     }
 
-    if (expected && IS_INSTALLED(expected)) {
+    if (expected && is_installed(c, entry, flow, expected)) {
         return;
     }
-#undef IS_INSTALLED
 
     if (expected) {
         c->diff->modified += intact || flow;
@@ -363,23 +379,71 @@ compare_foreign(struct comparison *c, const struct installed_flow *flow)
 }
 
 static struct installed_flow *
-find_installed(const struct flow_dump *dump, const struct flow_entry *entry)
+find_installed__(const struct flow_dump *dump, const struct flow_entry *entry,
+                 const struct minimatch *match)
 {
     struct installed_flow *flow;
 
-    if (hmap_is_empty(&dump->flows)) {
-        return NULL;
-    }
     HMAP_FOR_EACH_WITH_HASH (flow, hmap_node,
                              flow_key_hash(entry->table_id, entry->priority,
-                                           &entry->match), &dump->flows) {
+                                           match), &dump->flows) {
         if (flow->table_id == entry->table_id
             && flow->priority == entry->priority
-            && minimatch_equal(&flow->match, &entry->match)) {
+            && minimatch_equal(&flow->match, match)) {
             return flow;
         }
     }
     return NULL;
+}
+
+/* Returns what 'dump' has for 'entry', if it is not intact, or NULL. */
+static struct installed_flow *
+find_installed(const struct flow_dump *dump, const struct flow_entry *entry)
+{
+    if (hmap_is_empty(&dump->flows)
+        || hmapx_contains(&dump->intact, entry)) {
+        return NULL;
+    }
+
+    struct installed_flow *flow = find_installed__(dump, entry, &entry->match);
+    if (!flow) {
+        struct minimatch match;
+
+        if (encode_and_decode_match(&entry->match, dump->version, &match)) {
+            flow = find_installed__(dump, entry, &match);
+            minimatch_destroy(&match);
+        }
+    }
+    return flow;
+}
+
+/* Makes 'out' what 'minimatch' becomes on its way to a switch and back.  Bits
+ * that have no effect do not survive it. */
+static bool
+encode_and_decode_match(const struct minimatch *minimatch,
+                        enum ofp_version version, struct minimatch *out)
+{
+    uint64_t stub[256 / 8];
+    struct ofpbuf wire = OFPBUF_STUB_INITIALIZER(stub);
+    struct match match;
+
+    minimatch_expand(minimatch, &match);
+    oxm_put_match(&wire, &match, version);
+    bool ok = !oxm_pull_match(&wire, false, NULL, NULL, &match);
+    if (ok) {
+        minimatch_init(out, &match);
+    }
+    ofpbuf_uninit(&wire);
+    return ok;
+}
+
+static void
+update_stats(struct flow_table *table, struct flow_entry *entry,
+             uint64_t n_packets, uint64_t n_bytes)
+{
+    if (n_packets != UINT64_MAX && n_bytes != UINT64_MAX) {
+        flow_table_update_stats(table, entry, n_packets, n_bytes);
+    }
 }
 
 static void
@@ -390,22 +454,24 @@ installed_flow_destroy(struct installed_flow *flow)
     free(flow);
 }
 
-/* Stores in 'out' what 'ofpacts' becomes on its way to a switch and back.
- * Returns false if it does not survive. */
+/* Returns true if 'a' and 'b' are the same on the wire. */
 static bool
-canonicalize_ofpacts(const struct ofpact *ofpacts, size_t ofpacts_len,
-                     enum ofp_version version, struct ofpbuf *out)
+ofpacts_equal_encoded(const struct ofpact *a, size_t a_len,
+                      const struct ofpact *b, size_t b_len,
+                      enum ofp_version version)
 {
-    uint64_t stub[1024 / 8];
-    struct ofpbuf wire = OFPBUF_STUB_INITIALIZER(stub);
-    enum ofperr error;
+    uint64_t a_stub[1024 / 8], b_stub[1024 / 8];
+    struct ofpbuf a_wire = OFPBUF_STUB_INITIALIZER(a_stub);
+    struct ofpbuf b_wire = OFPBUF_STUB_INITIALIZER(b_stub);
 
-    COVERAGE_INC(flow_sync_canonicalize);
-    ofpacts_put_openflow_instructions(ofpacts, ofpacts_len, &wire, version);
-    error = ofpacts_pull_openflow_instructions(&wire, wire.size, version,
-                                               NULL, NULL, out);
-    ofpbuf_uninit(&wire);
-    return !error;
+    COVERAGE_INC(flow_sync_encode);
+    ofpacts_put_openflow_instructions(a, a_len, &a_wire, version);
+    ofpacts_put_openflow_instructions(b, b_len, &b_wire, version);
+
+    bool equal = ofpbuf_equal(&a_wire, &b_wire);
+    ofpbuf_uninit(&a_wire);
+    ofpbuf_uninit(&b_wire);
+    return equal;
 }
 
 /* Returns true if 'content', which may be NULL, is what a switch reports as
@@ -415,26 +481,17 @@ content_is(const struct flow_content *content, ovs_be64 cookie,
            const struct ofpact *ofpacts, size_t ofpacts_len,
            enum ofp_version version)
 {
-    if (!content || content->cookie != cookie) {
-        return false;
-    }
-    if (ofpacts_equal(content->ofpacts, content->ofpacts_len,
-                      ofpacts, ofpacts_len)) {
-        return true;
-    }
-
-    uint64_t stub[1024 / 8];
-    struct ofpbuf canonical = OFPBUF_STUB_INITIALIZER(stub);
-    bool equal = canonicalize_ofpacts(content->ofpacts, content->ofpacts_len,
-                                      version, &canonical)
-                 && ofpacts_equal(canonical.data, canonical.size,
-                                  ofpacts, ofpacts_len);
-    ofpbuf_uninit(&canonical);
-    return equal;
+    return (content
+            && content->cookie == cookie
+            && (ofpacts_equal(content->ofpacts, content->ofpacts_len,
+                              ofpacts, ofpacts_len)
+                || ofpacts_equal_encoded(content->ofpacts,
+                                         content->ofpacts_len,
+                                         ofpacts, ofpacts_len, version)));
 }
 
 static void
-flow_format(uint8_t table_id, uint16_t priority, ovs_be64 cookie,
+format_flow(uint8_t table_id, uint16_t priority, ovs_be64 cookie,
             const struct minimatch *minimatch, const struct ofpact *ofpacts,
             size_t ofpacts_len, struct ds *s)
 {
@@ -626,7 +683,6 @@ flow_graves_report(struct flow_graves *graves, struct flow_table *table,
     struct flow_entry *entry = flow_table_find(table, fr->table_id,
                                                fr->priority, &fr->match);
     if (entry) {
-        flow_table_update_stats(table, entry,
-                                fr->packet_count, fr->byte_count);
+        update_stats(table, entry, fr->packet_count, fr->byte_count);
     }
 }

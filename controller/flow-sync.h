@@ -15,12 +15,17 @@
  * Comparison
  * ----------
  *
- * Actions that mean the same can differ in memory, because "struct ofpact"
- * remembers which of several wire formats it came from (output to a register,
- * resubmit and controller actions do).  What a switch reports is therefore
- * compared with what the desired actions become when they are encoded and
- * decoded again.  Matches do not need this as flow_table normalizes them, see
- * flow_table_claim().
+ * Actions that mean the same can differ in memory: "struct ofpact" remembers
+ * which of several wire formats it came from (for output to a register,
+ * resubmit and controller actions), and the padding of a set_field action is
+ * not initialized.  Actions are therefore the same if they are on the wire,
+ * where every action of ours has one form only.
+ *
+ * Matches come back from a switch as they are on the wire, too.  They have the
+ * same form in a flow_table, which normalizes them, but for a few exceptions
+ * that cost time only: bits that the wire format has no room for (a vlan_tci
+ * or nw_frag with more than the mask's defined bits) and fields without their
+ * prerequisites (tcp_flags without tcp).
  *
  * Thread-safety: none. */
 

@@ -663,6 +663,7 @@ run_state(struct of_switch *sw)
             && (!sw->dump_last || !flow_table_has_changes(sw->desired))) {
             start_dump(sw);
         } else if (flow_table_has_changes(sw->desired)) {
+            flow_ops_from_changes(&sw->ops, sw->desired);
             start_bundle(sw, false);
         }
         break;
@@ -1219,13 +1220,10 @@ send_barrier(struct of_switch *sw)
     set_state(sw, S_COMMIT, BUNDLE_TIMEOUT);
 }
 
-/* Starts to send 'sw->ops', or what has changed if there are none. */
+/* Starts to send 'sw->ops', which take the switch to what is desired now. */
 static void
 start_bundle(struct of_switch *sw, bool with_meters)
 {
-    if (!sw->ops.n) {
-        flow_ops_from_changes(&sw->ops, sw->desired);
-    }
     flow_graves_add(&sw->graves, &sw->ops);
     flow_table_commit(sw->desired);
     sw->bundle_version = sw->desired_version;

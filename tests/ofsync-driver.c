@@ -55,7 +55,8 @@ static const struct of_meter meters[] = {
     { .id = 3, .rate = 100, .burst = 0 },
 };
 
-static void
+/* Returns NULL or an error that the caller must free. */
+static char *
 claim_flow(struct driver *d, const char *line)
 {
     enum ofputil_protocol usable_protocols;
@@ -63,7 +64,7 @@ claim_flow(struct driver *d, const char *line)
     char *error = parse_ofp_flow_mod_str(&fm, line, NULL, NULL, OFPFC_ADD,
                                          &usable_protocols);
     if (error) {
-        ovs_fatal(0, "%s: %s", line, error);
+        return error;
     }
 
     uint64_t cookie = ntohll(fm.new_cookie);
@@ -78,6 +79,7 @@ claim_flow(struct driver *d, const char *line)
     flow_table_claim(&d->table, &owner, &spec);
     minimatch_destroy(&fm.match);
     free(fm.ofpacts);
+    return NULL;
 }
 
 static void
@@ -99,19 +101,26 @@ driver_load(struct unixctl_conn *conn, int argc OVS_UNUSED,
     struct driver *d = d_;
     FILE *file = fopen(argv[1], "r");
     struct ds line = DS_EMPTY_INITIALIZER;
+    char *error = NULL;
 
     if (!file) {
         unixctl_command_reply_error(conn, ovs_strerror(errno));
         return;
     }
     release_all(d);
-    while (!ds_get_preprocessed_line(&line, file, NULL)) {
-        claim_flow(d, ds_cstr(&line));
+    while (!error && !ds_get_preprocessed_line(&line, file, NULL)) {
+        error = claim_flow(d, ds_cstr(&line));
     }
     fclose(file);
-    ds_destroy(&line);
     d->version++;
-    unixctl_command_reply(conn, NULL);
+    if (error) {
+        ds_put_format(&line, ": %s", error);
+        unixctl_command_reply_error(conn, ds_cstr(&line));
+    } else {
+        unixctl_command_reply(conn, NULL);
+    }
+    ds_destroy(&line);
+    free(error);
 }
 
 /* Many flows: a thousand of them for each owner. */
@@ -129,7 +138,8 @@ driver_many(struct unixctl_conn *conn, int argc, const char *argv[], void *d_)
                 "table=5, cookie=%#x, priority=100, ip, nw_dst=10.%d.%d.%d, "
                 "actions=set_field:%d->reg1,goto_table:6",
                 (i / 1000) << 16, i >> 16, (i >> 8) & 255, i & 255, i);
-            claim_flow(d, line);
+            char *error = claim_flow(d, line);
+            ovs_assert(!error);
             free(line);
         }
     }
