@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A new file goes into EXTRA_DIST.
+# A file of the Debian packages goes into EXTRA_DIST.
 
-EXTRA_DIST +=
+EXTRA_DIST += \
+	debian/bastion-common.install \
+	debian/bastion-controller.install \
+	debian/bastion-tutorial.install \
+	debian/changelog \
+	debian/clean \
+	debian/control \
+	debian/copyright \
+	debian/rules \
+	debian/source/format
