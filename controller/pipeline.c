@@ -141,12 +141,32 @@ go(struct renderer *r, enum pipeline_table table)
     finish(r);
 }
 
+/* Sets field 'id' to 'value' in the bits of 'mask', NULL for all of them.
+ * ofpact_put_set_field() leaves garbage behind values whose size is no
+ * multiple of 8 bytes if it is given the value, and then equal actions do not
+ * compare equal. */
+static void
+set_field(struct renderer *r, enum mf_field_id id, const void *value,
+          const void *mask)
+{
+    const struct mf_field *mf = mf_from_id(id);
+    struct ofpact_set_field *sf = ofpact_put_set_field(&r->spec.ofpacts, mf,
+                                                       NULL, NULL);
+
+    memcpy(sf->value, value, mf->n_bytes);
+    if (mask) {
+        memcpy(ofpact_set_field_mask(sf), mask, mf->n_bytes);
+    } else {
+        memset(ofpact_set_field_mask(sf), 0xff, mf->n_bytes);
+    }
+}
+
 static void
 set_reg(struct renderer *r, enum mf_field_id id, uint32_t value)
 {
     ovs_be32 be = htonl(value);
 
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(id), &be, NULL);
+    set_field(r, id, &be, NULL);
 }
 
 static void
@@ -154,7 +174,7 @@ set_flag(struct renderer *r, uint32_t flag)
 {
     ovs_be32 value = htonl(flag);
 
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_REG4), &value,
+    set_field(r, MFF_REG4, &value,
                          &value);
 }
 
@@ -163,14 +183,14 @@ set_mac_reg(struct renderer *r, struct eth_addr mac)
 {
     ovs_be64 value = htonll(eth_addr_to_uint64(mac));
 
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_XREG3), &value,
+    set_field(r, MFF_XREG3, &value,
                          NULL);
 }
 
 static void
 set_eth_dst(struct renderer *r, struct eth_addr mac)
 {
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_ETH_DST), &mac,
+    set_field(r, MFF_ETH_DST, &mac,
                          NULL);
 }
 
@@ -699,7 +719,7 @@ render_arp_reply(struct renderer *r)
     move(r, MFF_XREG3, MFF_ETH_SRC, 48);
 
     ovs_be16 op = htons(ARP_OP_REPLY);
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_ARP_OP), &op, NULL);
+    set_field(r, MFF_ARP_OP, &op, NULL);
     move(r, MFF_ARP_SHA, MFF_ARP_THA, 0);
     move(r, MFF_XREG3, MFF_ARP_SHA, 48);
     swap(r, MFF_ARP_SPA, MFF_ARP_TPA);
@@ -725,7 +745,7 @@ render_nd_reply(struct renderer *r)
     move(r, MFF_XREG3, MFF_ETH_SRC, 48);
     move(r, MFF_IPV6_SRC, MFF_IPV6_DST, 0);
     move(r, MFF_ND_TARGET, MFF_IPV6_SRC, 0);
-    ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_ICMPV6_TYPE), &type,
+    set_field(r, MFF_ICMPV6_TYPE, &type,
                          NULL);
     go(r, PIPELINE_ND_REPLY);
 
@@ -739,11 +759,9 @@ render_nd_reply(struct renderer *r)
         if (router) {
             match_set_reg(m, 1, IDENTITY_HOST);
         }
-        ofpact_put_set_field(&r->spec.ofpacts,
-                             mf_from_id(MFF_ND_OPTIONS_TYPE), &option, NULL);
+        set_field(r, MFF_ND_OPTIONS_TYPE, &option, NULL);
         move(r, MFF_XREG3, MFF_ND_TLL, 48);
-        ofpact_put_set_field(&r->spec.ofpacts, mf_from_id(MFF_ND_RESERVED),
-                             &flags, NULL);
+        set_field(r, MFF_ND_RESERVED, &flags, NULL);
         output_in_port(r);
         finish(r);
     }
