@@ -99,7 +99,6 @@ struct bastion_db {
     char *node;
     char *hostname;
     char *instance;                 /* Tells this process from others. */
-    unsigned int node_cond_seqno;   /* When to believe that it is missing. */
     bool node_written;              /* Has it our 'instance' by now? */
     bool writing_node;              /* ...if the transaction succeeds? */
     bool duplicate_node;            /* Did someone else take it? */
@@ -217,7 +216,7 @@ static void recheck_all(struct bastion_db *);
 static bool write_statuses(struct bastion_db *, const struct compiler *);
 static void write_node(struct bastion_db *);
 static void write_statistics(struct bastion_db *);
-static void set_node_condition(struct bastion_db *);
+static bool set_node_condition(struct bastion_db *);
 
 /* Life cycle. */
 
@@ -449,19 +448,23 @@ bastion_db_wait(struct bastion_db *db)
 
 /* Accessors. */
 
-/* Without a name no Node row is replicated. */
-static void
+/* Has the row of this node replicated, but those of others not.  Returns true
+ * if the database has been asked and has answered by now, so that a missing
+ * row means that there is none. */
+static bool
 set_node_condition(struct bastion_db *db)
 {
+    struct ovsdb_idl *idl = db->loop.idl;
     struct ovsdb_idl_condition condition;
 
     ovsdb_idl_condition_init(&condition);
     if (db->node) {
         bsrec_node_add_clause_name(&condition, OVSDB_F_EQ, db->node);
     }
-    db->node_cond_seqno = ovsdb_idl_set_condition(
-        db->loop.idl, &bsrec_table_node, &condition);
+    unsigned int seqno = ovsdb_idl_set_condition(idl, &bsrec_table_node,
+                                                 &condition);
     ovsdb_idl_condition_destroy(&condition);
+    return seqno == ovsdb_idl_get_condition_seqno(idl);
 }
 
 void
@@ -892,8 +895,7 @@ write_node_columns(struct bastion_db *db, const struct bsrec_node *row,
 static void
 write_node(struct bastion_db *db)
 {
-    if (!db->node || ovsdb_idl_get_condition_seqno(db->loop.idl)
-                     < db->node_cond_seqno) {
+    if (!db->node || !set_node_condition(db)) {
         return;
     }
 
