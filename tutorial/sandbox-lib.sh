@@ -394,7 +394,7 @@ sandbox_add_bridge() {
 
 sandbox_sync() {
     [ "$SANDBOX_BASTION" = yes ] || return 0
-    sandbox_run bastionctl --timeout=20 --wait=node show
+    sandbox_run bastionctl --timeout=20 --wait=node sync
 }
 
 # ## ------- ##
