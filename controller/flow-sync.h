@@ -102,7 +102,7 @@ struct flow_dump {
 };
 
 /* Limits the memory that a peer can make us use. */
-#define FLOW_DUMP_MAX_FLOWS 4000000
+#define FLOW_DUMP_MAX_FLOWS 1000000
 
 void flow_dump_init(struct flow_dump *, enum ofp_version);
 void flow_dump_destroy(struct flow_dump *);

@@ -142,6 +142,13 @@ enum of_switch_state {
 #undef STATE
 };
 
+/* A meter and what is known of it in the switch. */
+struct switch_meter {
+    struct of_meter config;
+    enum { METER_MISSING, METER_DIFFERENT, METER_OK } status;
+    uint32_t xid;               /* Of the last message about it. */
+};
+
 /* One of_switch_request_dump(). */
 struct dump_request {
     struct ovs_list node;       /* In 'dump_requests' or 'dump_current'. */
@@ -167,7 +174,7 @@ struct of_switch {
     uint32_t features_xid;
     uint32_t monitor_xid;
     uint32_t dump_xid;
-    uint32_t meter_xid;         /* First of 2 * n_meters. */
+    uint32_t meters_xid;        /* Of a dump of meters. */
     uint32_t op_xid;            /* First of ops.n. */
     uint32_t open_xid;
     uint32_t close_xid;
@@ -183,7 +190,7 @@ struct of_switch {
     /* What is wanted. */
     struct flow_table *desired; /* NULL if not attached. */
     bool exclusive;
-    struct of_meter *meters;
+    struct switch_meter *meters;
     size_t n_meters;
     uint64_t desired_version;
     uint64_t acked_version;
@@ -251,7 +258,12 @@ static void answer_dump_requests(struct of_switch *, struct ovs_list *,
                                  const char *error, const struct ds *,
                                  size_t n);
 
-static void start_bundle(struct of_switch *, bool with_meters);
+static void start_bundle(struct of_switch *);
+static void request_meters(struct of_switch *);
+static void process_meter_config(struct of_switch *, struct ofpbuf *);
+static size_t count_bad_meters(const struct of_switch *);
+static void format_bad_meters(const struct of_switch *, struct ds *);
+
 static void send_ops(struct of_switch *);
 static void commit_bundle(struct of_switch *);
 static void finish_bundle(struct of_switch *);
@@ -360,6 +372,9 @@ of_switch_wait(struct of_switch *sw)
         && (!sw->desired || sw->state == S_SYNCED)) {
         poll_immediate_wake();
     }
+    if (sw->state == S_IDLE && sw->desired) {
+        poll_immediate_wake();
+    }
     if (sw->state == S_ADD
         && rconn_packet_counter_n_bytes(sw->bundle_queued) < MAX_TX_BYTES) {
         poll_immediate_wake();
@@ -423,7 +438,10 @@ of_switch_attach(struct of_switch *sw, struct flow_table *desired,
 {
     become_idle(sw);
     free(sw->meters);
-    sw->meters = n ? xmemdup(meters, n * sizeof *meters) : NULL;
+    sw->meters = xcalloc(n, sizeof *sw->meters);
+    for (size_t i = 0; i < n; i++) {
+        sw->meters[i].config = meters[i];
+    }
     sw->n_meters = n;
     sw->exclusive = exclusive;
     if (sw->desired != desired) {
@@ -664,7 +682,7 @@ run_state(struct of_switch *sw)
             start_dump(sw);
         } else if (flow_table_has_changes(sw->desired)) {
             flow_ops_from_changes(&sw->ops, sw->desired);
-            start_bundle(sw, false);
+            start_bundle(sw);
         }
         break;
 
@@ -866,16 +884,20 @@ process_op_error(struct of_switch *sw, const char *name,
     ds_destroy(&s);
 }
 
-static void
-process_meter_error(struct of_switch *sw, enum ofperr error, uint32_t i)
+/* Returns true if transaction 'xid' was about a meter. */
+static bool
+process_meter_error(struct of_switch *sw, const char *name, uint32_t xid)
 {
-    bool add = !(i % 2);
+    for (size_t i = 0; i < sw->n_meters; i++) {
+        struct switch_meter *meter = &sw->meters[i];
 
-    if (!add || error != OFPERR_OFPMMFC_METER_EXISTS) {
-        VLOG_WARN_RL(&rl, "%s: cannot %s meter %"PRIu32" (%s)",
-                     of_switch_get_name(sw), add ? "add" : "modify",
-                     sw->meters[i / 2].id, ofperr_to_string(error));
+        if (meter->xid == xid) {
+            VLOG_WARN_RL(&rl, "%s: cannot set meter %"PRIu32" (%s)",
+                         of_switch_get_name(sw), meter->config.id, name);
+            return true;
+        }
     }
+    return xid == sw->meters_xid;
 }
 
 static void
@@ -894,16 +916,15 @@ process_error(struct of_switch *sw, const struct ofp_header *oh)
         fail(sw, "switch refuses bundle (%s)", name);
     } else if (sw->state == S_DUMP && xid == sw->dump_xid) {
         fail(sw, "switch refuses to dump flows (%s)", name);
-    } else if (xid - sw->meter_xid < 2 * sw->n_meters) {
-        process_meter_error(sw, error, xid - sw->meter_xid);
     } else if (xid == sw->monitor_xid) {
         VLOG_INFO_RL(&peer_rl, "%s: no flow monitor (%s), foreign changes "
                      "will be found by the periodic audit only",
                      of_switch_get_name(sw), name);
     } else if (sw->state == S_HANDSHAKE && xid == sw->features_xid) {
         drop_connection(sw, "switch refuses handshake (%s)", name);
-    } else if (xid != sw->commit_xid) {
-        /* A bundle that has failed already gets several. */
+    } else if (!process_meter_error(sw, name, xid)
+               && xid != sw->commit_xid) {
+        /* (A bundle that has failed already gets several errors.) */
         VLOG_WARN_RL(&peer_rl, "%s: unexpected error (%s)",
                      of_switch_get_name(sw), name);
     }
@@ -955,6 +976,8 @@ process_msg(struct of_switch *sw, struct ofpbuf *msg)
         process_features_reply(sw, msg);
     } else if (type == OFPTYPE_FLOW_STATS_REPLY) {
         process_flow_stats(sw, msg);
+    } else if (type == OFPTYPE_METER_CONFIG_STATS_REPLY) {
+        process_meter_config(sw, msg);
     } else if (type == OFPTYPE_BUNDLE_CONTROL) {
         process_bundle_reply(sw, oh);
     } else if (type == OFPTYPE_BARRIER_REPLY) {
@@ -1001,6 +1024,8 @@ start_dump(struct of_switch *sw)
     sw->dump_last = true;
     ovs_list_push_back_all(&sw->dump_current, &sw->dump_requests);
 
+    /* All of this is answered in order, flows last. */
+    request_meters(sw);
     match_init_catchall(&fsr.match);
     sw->dump_xid = send_msg(
         sw, ofputil_encode_flow_stats_request(&fsr, sw->protocol));
@@ -1067,14 +1092,15 @@ process_flow_stats(struct of_switch *sw, struct ofpbuf *msg)
 
 static void
 log_repairs(struct of_switch *sw, const struct flow_differences *diff,
-            const struct ds *text)
+            size_t n_meters, const struct ds *text)
 {
     VLOG_WARN_RL(&rl, "%s: somebody else has changed the flows of datapath "
                  "%016"PRIx64", repairing: %"PRIuSIZE" foreign, %"PRIuSIZE" "
-                 "missing, %"PRIuSIZE" modified", of_switch_get_name(sw),
-                 sw->dpid, diff->foreign, diff->missing, diff->modified);
+                 "missing, %"PRIuSIZE" modified, %"PRIuSIZE" meters",
+                 of_switch_get_name(sw), sw->dpid, diff->foreign,
+                 diff->missing, diff->modified, n_meters);
 
-    const char *line = ds_cstr_ro(text);
+    const char *line = text->string ? text->string : "";
     for (int i = 0; i < MAX_LOG_LINES && *line; i++) {
         int n = strcspn(line, "\n");
 
@@ -1114,19 +1140,21 @@ finish_dump(struct of_switch *sw)
     sw->stats.n_audits++;
     schedule_audit(sw);
 
-    size_t n = diff.foreign + diff.missing + diff.modified;
+    size_t n_meters = count_bad_meters(sw);
+    size_t n = diff.foreign + diff.missing + diff.modified + n_meters;
+    format_bad_meters(sw, &text);
     answer_dump_requests(sw, &sw->dump_current, NULL, &text, n);
     if (trusted && n) {
         sw->stats.foreign_removed += diff.foreign;
         sw->stats.missing_readded += diff.missing;
         sw->stats.modified_restored += diff.modified;
-        log_repairs(sw, &diff, &text);
+        sw->stats.meters_restored += n_meters;
+        log_repairs(sw, &diff, n_meters, &text);
     }
     ds_destroy(&text);
 
-    if (sw->ops.n || !trusted) {
-        /* Meters may be gone, too. */
-        start_bundle(sw, n || !trusted);
+    if (sw->ops.n || n_meters || !trusted) {
+        start_bundle(sw);
     } else {
         set_state(sw, S_SYNCED, 0);
     }
@@ -1167,6 +1195,122 @@ answer_dump_requests(struct of_switch *sw, struct ovs_list *list,
     }
 }
 
+/* Meters. */
+
+static void
+request_meters(struct of_switch *sw)
+{
+    for (size_t i = 0; i < sw->n_meters; i++) {
+        sw->meters[i].status = METER_MISSING;
+    }
+    if (sw->n_meters) {
+        sw->meters_xid = send_msg(sw, ofputil_encode_meter_request(
+                                      sw->version, OFPUTIL_METER_CONFIG,
+                                      OFPM13_ALL));
+    }
+}
+
+static uint16_t
+meter_flags(const struct of_meter *meter)
+{
+    return (OFPMF13_PKTPS | OFPMF13_STATS
+            | (meter->burst ? OFPMF13_BURST : 0));
+}
+
+static bool
+meter_matches(const struct of_meter *meter,
+              const struct ofputil_meter_config *mc)
+{
+    return (mc->flags == meter_flags(meter)
+            && mc->n_bands == 1
+            && mc->bands[0].type == OFPMBT13_DROP
+            && mc->bands[0].rate == meter->rate
+            && (!meter->burst || mc->bands[0].burst_size == meter->burst));
+}
+
+static void
+process_meter_config(struct of_switch *sw, struct ofpbuf *msg)
+{
+    const struct ofp_header *oh = msg->data;
+    struct ofputil_meter_config mc;
+    struct ofpbuf bands;
+
+    if (sw->state != S_DUMP || ntohl(oh->xid) != sw->meters_xid) {
+        COVERAGE_INC(of_switch_unexpected);
+        return;
+    }
+
+    ofpbuf_init(&bands, 64);
+    while (!ofputil_decode_meter_config(msg, &mc, &bands)) {
+        for (size_t i = 0; i < sw->n_meters; i++) {
+            struct switch_meter *meter = &sw->meters[i];
+
+            if (meter->config.id == mc.meter_id) {
+                meter->status = (meter_matches(&meter->config, &mc)
+                                 ? METER_OK : METER_DIFFERENT);
+            }
+        }
+    }
+    ofpbuf_uninit(&bands);
+}
+
+static size_t
+count_bad_meters(const struct of_switch *sw)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < sw->n_meters; i++) {
+        n += sw->meters[i].status != METER_OK;
+    }
+    return n;
+}
+
+static void
+format_bad_meters(const struct of_switch *sw, struct ds *s)
+{
+    for (size_t i = 0; i < sw->n_meters; i++) {
+        const struct switch_meter *meter = &sw->meters[i];
+
+        if (meter->status != METER_OK) {
+            ds_put_format(s, "- meter=%"PRIu32" rate=%"PRIu32" "
+                          "burst=%"PRIu32" (%s)\n", meter->config.id,
+                          meter->config.rate, meter->config.burst,
+                          (meter->status == METER_MISSING
+                           ? "missing" : "different"));
+        }
+    }
+}
+
+/* Sends those meters that are not as they should be. */
+static void
+send_meters(struct of_switch *sw)
+{
+    for (size_t i = 0; i < sw->n_meters; i++) {
+        struct switch_meter *meter = &sw->meters[i];
+        struct ofputil_meter_band band = {
+            .type = OFPMBT13_DROP,
+            .rate = meter->config.rate,
+            .burst_size = meter->config.burst,
+        };
+        struct ofputil_meter_mod mm = {
+            .command = (meter->status == METER_MISSING
+                        ? OFPMC13_ADD : OFPMC13_MODIFY),
+            .meter = {
+                .meter_id = meter->config.id,
+                .flags = meter_flags(&meter->config),
+                .n_bands = 1,
+                .bands = &band,
+            },
+        };
+
+        if (meter->status != METER_OK) {
+            meter->xid = send_msg(sw, ofputil_encode_meter_mod(sw->version,
+                                                               &mm));
+            meter->status = METER_OK;
+        }
+    }
+}
+
 /* Bundles. */
 
 static void
@@ -1183,36 +1327,6 @@ send_bundle_ctrl(struct of_switch *sw, uint16_t type, uint32_t *xid)
 }
 
 static void
-send_meters(struct of_switch *sw)
-{
-    sw->meter_xid = sw->next_xid;
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        const struct of_meter *meter = &sw->meters[i];
-        struct ofputil_meter_band band = {
-            .type = OFPMBT13_DROP,
-            .rate = meter->rate,
-            .burst_size = meter->burst,
-        };
-        struct ofputil_meter_mod mm = {
-            .meter = {
-                .meter_id = meter->id,
-                .flags = OFPMF13_PKTPS | OFPMF13_STATS
-                         | (meter->burst ? OFPMF13_BURST : 0),
-                .n_bands = 1,
-                .bands = &band,
-            },
-        };
-
-        /* Whichever of the two does not apply has an error that is ignored
-         * (for the first) or cannot happen (for the second). */
-        mm.command = OFPMC13_ADD;
-        send_msg(sw, ofputil_encode_meter_mod(sw->version, &mm));
-        mm.command = OFPMC13_MODIFY;
-        send_msg(sw, ofputil_encode_meter_mod(sw->version, &mm));
-    }
-}
-
-static void
 send_barrier(struct of_switch *sw)
 {
     sw->barrier_xid = send_msg(sw, ofputil_encode_barrier_request(
@@ -1222,7 +1336,7 @@ send_barrier(struct of_switch *sw)
 
 /* Starts to send 'sw->ops', which take the switch to what is desired now. */
 static void
-start_bundle(struct of_switch *sw, bool with_meters)
+start_bundle(struct of_switch *sw)
 {
     flow_graves_add(&sw->graves, &sw->ops);
     flow_table_commit(sw->desired);
@@ -1231,9 +1345,7 @@ start_bundle(struct of_switch *sw, bool with_meters)
     sw->n_sent = 0;
     sw->commit_replied = false;
 
-    if (with_meters) {
-        send_meters(sw);
-    }
+    send_meters(sw);
     if (sw->ops.n) {
         COVERAGE_INC(of_switch_bundle);
         sw->bundle_id++;
@@ -1356,8 +1468,9 @@ of_switch_format(const struct of_switch *sw, struct ds *s)
                   "errors\n", stats->n_flow_mods, stats->n_bundles,
                   stats->n_errors);
     ds_put_format(s, "    repaired: %llu foreign, %llu missing, %llu "
-                  "modified, in %llu audits\n", stats->foreign_removed,
-                  stats->missing_readded, stats->modified_restored,
+                  "modified, %llu meters, in %llu audits\n",
+                  stats->foreign_removed, stats->missing_readded,
+                  stats->modified_restored, stats->meters_restored,
                   stats->n_audits);
     if (sw->last_audit_time) {
         ds_put_strftime_msec(s, "    last audit: %Y-%m-%d %H:%M:%S.###",
@@ -1406,6 +1519,7 @@ of_switch_to_json(const struct of_switch *sw)
     put_integer(object, "foreign_removed", stats->foreign_removed);
     put_integer(object, "missing_readded", stats->missing_readded);
     put_integer(object, "modified_restored", stats->modified_restored);
+    put_integer(object, "meters_restored", stats->meters_restored);
     put_integer(object, "packet_ins", stats->n_packet_ins);
     json_object_put(object, "flow_monitor",
                     json_boolean_create(sw->monitor_active));

@@ -114,6 +114,7 @@ struct of_switch_stats {
     unsigned long long int foreign_removed;     /* Repairs: flows that were */
     unsigned long long int missing_readded;     /* not ours, were gone, or */
     unsigned long long int modified_restored;   /* had been changed. */
+    unsigned long long int meters_restored;
     unsigned long long int n_packet_ins;
 };
 
@@ -174,10 +175,11 @@ bool of_switch_is_synced(const struct of_switch *);
 /* Requests a fresh dump and then calls 'cb' once, from of_switch_run() or
  * of_switch_destroy().
  *
- * 'error' is NULL if the dump was successful.  'diff' then has one line for
- * each of the 'n' differences between what had been committed and what was
- * installed, before any repair.  ('diff' is cut off, but 'n' is not, if there
- * are very many.)  Otherwise 'error' says what happened and 'diff' is
+ * 'error' is NULL if the dump was successful.  'diff' then has lines about each
+ * of the 'n' differences, in flows and meters, between what had been committed
+ * and what was installed, before any repair: "-" for what was not installed,
+ * "+" for what should not have been.  ('diff' is cut off, but 'n' is not, if
+ * there are very many.)  Otherwise 'error' says what happened and 'diff' is
  * empty. */
 typedef void of_switch_dump_cb(void *aux, const char *error,
                                const struct ds *diff, size_t n);
