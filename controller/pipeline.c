@@ -66,6 +66,10 @@ struct renderer {
     struct flow_spec spec;      /* The flow being built. */
 };
 
+/* The bit that makes an Ethernet address a group address. */
+static const struct eth_addr eth_addr_group
+    = ETH_ADDR_C(01,00,00,00,00,00);
+
 static const char *table_names[] = {
 #define PIPELINE_TABLE(SYMBOL, NAME, MISS) NAME,
     PIPELINE_TABLES
@@ -423,8 +427,7 @@ render_admission(struct renderer *r)
     drop(r, DROP_VLAN_TAG);
 
     m = begin(r, PIPELINE_ADMISSION, 90);
-    match_set_dl_src_masked(m, (struct eth_addr) ETH_ADDR_C(01,00,00,00,00,00),
-                            (struct eth_addr) ETH_ADDR_C(01,00,00,00,00,00));
+    match_set_dl_src_masked(m, eth_addr_group, eth_addr_group);
     drop(r, DROP_MULTICAST_SOURCE);
 
     static const uint16_t types[] = {
@@ -611,7 +614,9 @@ render_connection_static(struct renderer *r)
 
     /* Later fragments have no ports.  They are of no use without the first
      * one, which is judged by its ports; they pass between those who may talk
-     * at all. */
+     * at all.  Those of a new connection have to be committed like the first:
+     * the userspace datapath holds fragments back in each ct() until it has
+     * seen them all. */
     for (int v4 = 0; v4 <= 1; v4++) {
         m = begin(r, PIPELINE_CONNECTION, 170);
         match_ct(m, CS_REPLY_DIR, 0);
@@ -774,7 +779,7 @@ render_peer_match_static(struct renderer *r)
     render_nd_reply(r);
     for (int v4 = 0; v4 <= 1; v4++) {
         match_ip(begin(r, PIPELINE_PEER_MATCH, 10), v4);
-        go(r, PIPELINE_OUTPUT);
+        go(r, PIPELINE_ACCEPTED);
     }
 }
 
@@ -1025,6 +1030,14 @@ render_gateway_source(struct renderer *r, const struct netmap_network *network)
         match_set_in_port(m, network->gateway_ofport);
         match_set_dl_type(m, rest[i].dl_type);
         drop(r, rest[i].reason);
+    }
+    for (int v4 = 0; v4 <= 1; v4++) {
+        struct match *m = begin(r, PIPELINE_SOURCE, PRIO_SOURCE_PORT + 1);
+
+        match_set_in_port(m, network->gateway_ofport);
+        match_ip(m, v4);
+        match_set_dl_dst_masked(m, eth_addr_group, eth_addr_group);
+        drop(r, DROP_MULTICAST_DESTINATION);
     }
 }
 

@@ -625,7 +625,9 @@ verify_gateway_ip(struct sim *sim)
     if (!sim->network) {
         sim->network = ns ? find_gateway_network(sim, &dst) : NULL;
         if (!sim->network) {
-            return drop_spoofed(sim, DROP_DESTINATION_UNKNOWN);
+            return drop_spoofed(sim, eth_addr_is_multicast(flow->dl_dst)
+                                     ? DROP_MULTICAST_DESTINATION
+                                     : DROP_DESTINATION_UNKNOWN);
         }
     }
     if (!verify_external_source(sim)) {
