@@ -59,18 +59,27 @@ end_destroy(struct end *end)
 static void
 end_init_container(struct end *end, const struct bsrec_container *container)
 {
+    struct eth_addr mac;
+    char *error;
+
     end->type = END_CONTAINER;
     end->container = container;
     end->name = container_name(container);
-    end->storage = xmalloc(MAX(container->n_ips, 1) * sizeof *end->storage);
+    end->storage = xmalloc((container->n_ips + 1) * sizeof *end->storage);
     end->ips = end->storage;
     for (size_t i = 0; i < container->n_ips; i++) {
-        char *error = ip_address_parse(container->ips[i],
-                                       &end->storage[end->n_ips]);
-
+        error = ip_address_parse(container->ips[i],
+                                 &end->storage[end->n_ips]);
         end->n_ips += !error;
         free(error);
     }
+
+    /* Every container has the link-local address of its interface. */
+    error = mac_parse(container->mac, &mac);
+    if (!error) {
+        ip_lla_from_mac(mac, &end->storage[end->n_ips++]);
+    }
+    free(error);
 }
 
 /* Narrows 'end' to 'ip'. */
@@ -138,22 +147,70 @@ network_of_ip(struct ctl_context *ctx, const struct in6_addr *ip,
     return NULL;
 }
 
-/* Returns true if 'ip', canonically spelled, is one of the host's. */
+static bool
+has_mac_of(const char *mac_text, const struct in6_addr *lla)
+{
+    struct eth_addr mac;
+    struct in6_addr expected;
+    char *error = mac_parse(mac_text, &mac);
+
+    if (error) {
+        free(error);
+        return false;
+    }
+    ip_lla_from_mac(mac, &expected);
+    return ipv6_addr_equals(&expected, lla);
+}
+
+/* Returns true if 'ip', which 'text' spells, is one of the host's. */
 static bool
 is_host_address(struct ctl_context *ctx, const struct bsrec_network *network,
-                const char *ip)
+                const struct in6_addr *ip, const char *text)
 {
     const struct bsrec_node *node;
 
-    if (contains_ip(network->gateways, network->n_gateways, ip)) {
+    if (contains_ip(network->gateways, network->n_gateways, text)
+        || (network->gateway_mac && IN6_IS_ADDR_LINKLOCAL(ip)
+            && has_mac_of(network->gateway_mac, ip))) {
         return true;
     }
     BSREC_NODE_FOR_EACH (node, ctx->idl) {
-        if (contains_ip(node->addresses, node->n_addresses, ip)) {
+        if (contains_ip(node->addresses, node->n_addresses, text)) {
             return true;
         }
     }
     return false;
+}
+
+/* Returns the container that has address 'ip' in 'network', or NULL. */
+static const struct bsrec_container *
+find_container_by_ip(struct ctl_context *ctx,
+                     const struct bsrec_network *network,
+                     const struct in6_addr *ip, const char *text)
+{
+    const struct bsrec_container *container
+        = find_claim(ctx, "IP %s/%s", network->name, text);
+
+    if (!container && IN6_IS_ADDR_LINKLOCAL(ip)) {
+        const struct bsrec_container *c;
+
+        BSREC_CONTAINER_FOR_EACH (c, ctx->idl) {
+            if (c->service->network == network && has_mac_of(c->mac, ip)) {
+                container = c;
+            }
+        }
+    }
+    return container;
+}
+
+/* Returns true if 'ip' belongs to whichever link it is used on, so that it is
+ * not of the world. */
+static bool
+is_link_local(const struct in6_addr *ip)
+{
+    return (ip_is_v4(ip)
+            ? ip->s6_addr[12] == 169 && ip->s6_addr[13] == 254
+            : IN6_IS_ADDR_LINKLOCAL(ip));
 }
 
 /* Finds out what 'ip' is for containers of 'network'. */
@@ -166,16 +223,15 @@ end_init_ip(struct ctl_context *ctx, struct end *end,
 
     const struct bsrec_network *owner = network_of_ip(ctx, ip, network);
     const struct bsrec_container *container
-        = find_claim(ctx, "IP %s/%s", owner ? owner->name : network->name,
-                     ds_cstr(&text));
-    if (is_host_address(ctx, network, ds_cstr(&text))) {
+        = find_container_by_ip(ctx, owner ? owner : network, ip,
+                               ds_cstr(&text));
+    if (is_host_address(ctx, network, ip, ds_cstr(&text))) {
         end->type = END_HOST;
     } else if (container) {
         end_init_container(end, container);
         ds_put_format(&text, " (%s)", end->name);
         free(end->name);
-    } else if (owner || !ip_is_host_address(ip)
-               || IN6_IS_ADDR_LINKLOCAL(ip)) {
+    } else if (owner || !ip_is_host_address(ip) || is_link_local(ip)) {
         end->type = END_OTHER;
     } else {
         end->type = END_WORLD;
@@ -407,8 +463,8 @@ struct question {
     struct policy l4;           /* "any" to ask what is open at all. */
 
     struct svec open;           /* Canonical policies that are open. */
-    bool egress_denied;         /* Does nothing let the source open? */
-    bool ingress_denied;        /* Does nothing let the destination accept? */
+    bool egress_open;           /* May the source open something? */
+    bool ingress_open;          /* May the destination accept something? */
     bool compared;              /* Was there a pair of addresses? */
 };
 
@@ -509,8 +565,8 @@ evaluate_pair(struct question *q, const struct in6_addr *src_ip,
                      &ingress);
     }
 
-    q->egress_denied |= !egress.n;
-    q->ingress_denied |= !ingress.n;
+    q->egress_open |= egress.n > 0;
+    q->ingress_open |= ingress.n > 0;
     for (size_t i = 0; i < egress.n; i++) {
         for (size_t j = 0; j < ingress.n; j++) {
             struct policy both;
@@ -621,17 +677,17 @@ add_policy_reasons(const struct question *q, const char *l4_text,
                                   what));
         return;
     }
-    if (q->egress_denied) {
+    if (!q->egress_open) {
         svec_add_nocopy(reasons,
                         xasprintf("no dependency lets %s open %s to %s",
                                   source, what, destination));
     }
-    if (q->ingress_denied) {
+    if (!q->ingress_open) {
         svec_add_nocopy(reasons,
                         xasprintf("no dependency lets %s accept %s from %s",
                                   destination, what, source));
     }
-    if (!q->egress_denied && !q->ingress_denied) {
+    if (q->egress_open && q->ingress_open) {
         svec_add_nocopy(reasons,
                         xasprintf("what %s may open to %s is not what %s may "
                                   "accept", source, destination,

@@ -57,28 +57,48 @@ check_container_name(struct ctl_context *ctx, const char *name)
     return !reserved;
 }
 
+/* Returns the network that has 'interface' as its gateway port on the bridge
+ * of 'network', or NULL. */
+static const struct bsrec_network *
+network_of_gateway_port(struct ctl_context *ctx,
+                        const struct bsrec_network *network,
+                        const char *interface)
+{
+    const struct bsrec_network *other;
+
+    BSREC_NETWORK_FOR_EACH (other, ctx->idl) {
+        if (!strcmp(other->bridge, network->bridge)
+            && !strcmp(interface, (other->gateway_port ? other->gateway_port
+                                   : other->bridge))) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 static bool
 check_interface(struct ctl_context *ctx,
                 const struct container_settings *settings)
 {
-    const struct bsrec_network *network = settings->service->network;
     const char *interface = settings->interface;
-    char *error = NULL;
+    const struct bsrec_network *network;
 
     if (!interface[0] || strlen(interface) > 255
         || strpbrk(interface, "/ \t\r\n")) {
-        error = xasprintf("\"%s\": expected the name of a network interface",
-                          interface);
-    } else if (!strcmp(interface, network->bridge)
-               || (network->gateway_port
-                   && !strcmp(interface, network->gateway_port))) {
-        error = xasprintf("%s: is the gateway port of network %s",
-                          interface, network->name);
+        bad_argument(ctx, "INTERFACE",
+                     xasprintf("\"%s\": expected the name of a network "
+                               "interface", interface));
+        return false;
     }
-    if (error) {
-        bad_argument(ctx, "INTERFACE", error);
+    network = network_of_gateway_port(ctx, settings->service->network,
+                                      interface);
+    if (network) {
+        bad_argument(ctx, "INTERFACE",
+                     xasprintf("%s: is the gateway port of network %s",
+                               interface, network->name));
+        return false;
     }
-    return !error;
+    return true;
 }
 
 /* Returns true if 'ip' is the address of the IPv4 subnet 'subnet' itself or
