@@ -236,10 +236,19 @@ flow_entry_owner(const struct flow_entry *entry)
 bool
 flow_content_equal(const struct flow_content *a, const struct flow_content *b)
 {
-    return a == b || (a && b
-                      && a->cookie == b->cookie
-                      && ofpacts_equal(a->ofpacts, a->ofpacts_len,
-                                       b->ofpacts, b->ofpacts_len));
+    if (a == b) {
+        return true;
+    } else if (!a || !b || a->cookie != b->cookie
+               || a->ofpacts_len != b->ofpacts_len) {
+        return false;
+    }
+
+    /* ofpact_put_set_field() leaves padding uninitialized, so equal actions
+     * may differ in bytes that mean nothing. */
+    return (ofpacts_equal(a->ofpacts, a->ofpacts_len,
+                          b->ofpacts, b->ofpacts_len)
+            || ofpacts_equal_stringwise(a->ofpacts, a->ofpacts_len,
+                                        b->ofpacts, b->ofpacts_len));
 }
 
 void
