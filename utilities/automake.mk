@@ -15,3 +15,12 @@ utilities_bastionctl_SOURCES = \
 	utilities/bastionctl-show.c \
 	utilities/bastionctl-usage.c
 utilities_bastionctl_LDADD = lib/libbastion.la
+dist_man_MANS += utilities/bastionctl.8
+
+# bash-completion looks for a file with the name of the command.
+EXTRA_DIST += utilities/bastionctl-completion.bash
+nodist_completion_DATA = utilities/completion/bastionctl
+CLEANFILES += utilities/completion/bastionctl
+utilities/completion/bastionctl: utilities/bastionctl-completion.bash
+	$(AM_V_GEN)$(MKDIR_P) utilities/completion && \
+	cp $(srcdir)/utilities/bastionctl-completion.bash $@
