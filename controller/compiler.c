@@ -49,6 +49,7 @@ struct compiler {
     bool host_dirty;
     struct ovs_list dirty[ROW_N_KINDS];     /* Rows to be compiled. */
     struct ovs_list refused[ROW_N_KINDS];   /* Rows with an error. */
+    struct ovs_list new_statuses;   /* Rows whose status is news. */
     bool retry[ROW_N_KINDS];    /* Refused rows may be acceptable now. */
 
     /* Output. */
@@ -96,6 +97,7 @@ compiler_create(void)
     depmap_init(&c->depmap);
     hmap_init(&c->conj_ids);
     ovs_list_init(&c->graveyard);
+    ovs_list_init(&c->new_statuses);
     for (int kind = 0; kind < ROW_N_KINDS; kind++) {
         ovs_list_init(&c->dirty[kind]);
         ovs_list_init(&c->refused[kind]);
@@ -177,6 +179,9 @@ set_row(struct compiler *c, struct row *new)
         new->senior = old->accepted || (old->dirty && old->senior);
         new->status = old->status;
         old->status = NULL;
+        if (!ovs_list_is_empty(&old->status_node)) {
+            ovs_list_push_back(&c->new_statuses, &new->status_node);
+        }
         compiler_remove_row(c, &new->uuid);
     }
     hmap_insert(&c->rows, &new->uuid_node, uuid_hash(&new->uuid));
@@ -604,11 +609,9 @@ compiler_for_each_new_status(
 {
     struct row *row;
 
-    HMAP_FOR_EACH (row, uuid_node, &c->rows) {
-        if (row->status_changed) {
-            row->status_changed = false;
-            cb(&row->uuid, row->status, aux);
-        }
+    LIST_FOR_EACH_POP (row, status_node, &c->new_statuses) {
+        ovs_list_init(&row->status_node);
+        cb(&row->uuid, row->status, aux);
     }
 }
 
@@ -1438,14 +1441,15 @@ compile_dependency(struct compiler *c, struct row *row)
 }
 
 static void
-set_status(struct row *row, char *error)
+set_status(struct compiler *c, struct row *row, char *error)
 {
     char *status = error ? xasprintf("error: %s", error) : xstrdup("active");
 
     if (!nullable_string_is_equal(row->status, status)) {
         free(row->status);
         row->status = status;
-        row->status_changed = true;
+        ovs_list_remove(&row->status_node);
+        ovs_list_push_back(&c->new_statuses, &row->status_node);
     } else {
         free(status);
     }
@@ -1489,7 +1493,7 @@ compile_rows(struct compiler *c, enum row_kind kind)
         if (error) {
             ovs_list_push_back(&c->refused[kind], &rows[i]->list_node);
         }
-        set_status(rows[i], error);
+        set_status(c, rows[i], error);
         c->n_compiled++;
     }
     free(rows);

@@ -18,6 +18,7 @@ row_create(enum row_kind kind, const struct uuid *uuid, const char *status)
     row->kind = kind;
     row->uuid = *uuid;
     ovs_list_init(&row->list_node);
+    ovs_list_init(&row->status_node);
     row->senior = status && !strcmp(status, "active");
     return row;
 }
@@ -265,6 +266,7 @@ row_destroy(struct row *row)
         OVS_NOT_REACHED();
     }
     ovs_list_remove(&row->list_node);
+    ovs_list_remove(&row->status_node);
     free(row->status);
     free(row);
 }

@@ -100,7 +100,8 @@ struct row {
     bool accepted;              /* Is in the netmap or depmap. */
     bool senior;                /* Was accepted when it last changed. */
     char *status;               /* NULL before it was first compiled. */
-    bool status_changed;        /* 'status' has not been reported yet. */
+    struct ovs_list status_node;    /* In the compiler's 'new_statuses' list
+                                     * until 'status' is reported, or empty. */
     uint32_t conj_id;           /* Dependencies only; nonzero while used. */
 };
 
