@@ -38,6 +38,8 @@ TESTSUITE = $(srcdir)/tests/testsuite
 TESTSUITE_AT = \
 	tests/testsuite.at \
 	tests/macros.at \
+	tests/bastion-macros.at \
+	tests/controller.at \
 	tests/schema.at
 EXTRA_DIST += $(TESTSUITE_AT) $(TESTSUITE) tests/package.m4
 DISTCLEANFILES += tests/atconfig
@@ -50,7 +52,7 @@ check-autotest: $(TESTSUITE)
 CLEAN_LOCAL += clean-autotest
 clean-autotest:
 	test ! -f '$(TESTSUITE)' || $(SHELL) '$(TESTSUITE)' -C tests --clean
-	rm -rf tests/sanitizers tests/system.dir
+	rm -rf tests/sanitizers tests/system.dir tests/fuzz/found
 
 # Both are made in the source tree, because a release contains them.
 $(TESTSUITE): $(TESTSUITE_AT) $(srcdir)/tests/package.m4
@@ -67,6 +69,37 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 	  echo 'm4_define([AT_PACKAGE_STRING],    [$(PACKAGE_STRING)])'; \
 	  echo 'm4_define([AT_PACKAGE_BUGREPORT], [$(PACKAGE_BUGREPORT)])'; \
 	} > $@.$$$$ && mv $@.$$$$ $@
+
+# Fuzz targets.  A target is tests/fuzz/fuzz-NAME.c, an entry in FUZZ_TARGETS,
+# and tests/fuzz/corpus/NAME/.  "make check" gives it its corpus.  With
+# --enable-fuzzers, "make check-fuzz" looks for new inputs, for FUZZ_SECONDS
+# each.
+FUZZ_SECONDS = 30
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz-packet-in \
+	tests/fuzz/fuzz-parsers
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += tests/fuzz/check-corpus
+EXTRA_DIST += tests/fuzz/check-corpus tests/fuzz/corpus
+
+fuzz_driver = tests/fuzz/fuzz.h
+if !FUZZERS
+fuzz_driver += tests/fuzz/replay.c
+endif
+tests_fuzz_fuzz_packet_in_SOURCES = \
+	tests/fuzz/fuzz-packet-in.c $(fuzz_driver)
+tests_fuzz_fuzz_packet_in_LDADD = controller/libbastion-controller.la
+tests_fuzz_fuzz_packet_in_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_parsers_SOURCES = tests/fuzz/fuzz-parsers.c $(fuzz_driver)
+tests_fuzz_fuzz_parsers_LDADD = lib/libbastion.la
+tests_fuzz_fuzz_parsers_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+
+check-fuzz: $(FUZZ_TARGETS)
+	@$(AM_TESTS_ENVIRONMENT) status=0; \
+	$(srcdir)/tests/fuzz/check-corpus \
+		-max_total_time=$(FUZZ_SECONDS) || status=1; \
+	$(srcdir)/tests/check-sanitizers tests/sanitizers && exit $$status
+.PHONY: check-fuzz
 
 # System tests.
 SYSTEM_TESTS = \
