@@ -81,6 +81,7 @@ static void withdraw_row(struct compiler *, struct row *);
 static void compile_rows(struct compiler *, enum row_kind);
 static bool render_bridges(struct compiler *);
 static void bury_flows(struct compiler *, struct bridge *);
+static void bury_unused_flows(struct compiler *);
 static void empty_graveyard(struct compiler *);
 static struct pipeline bridge_pipeline(const struct compiler *,
                                        const struct bridge *);
@@ -153,18 +154,6 @@ compiler_destroy(struct compiler *c)
 
 /* Input: rows. */
 
-/* If 'row' is a network, a container may have to yield its gateway port, or
- * may get it back. */
-static void
-mark_gateway_port_dirty(struct compiler *c, const struct row *row)
-{
-    if (row->kind == ROW_NETWORK) {
-        mark_interface_dirty(c, row->network.gateway_port
-                                ? row->network.gateway_port
-                                : row->network.bridge);
-    }
-}
-
 /* Takes ownership of 'new', which replaces the row with the same UUID. */
 static void
 set_row(struct compiler *c, struct row *new)
@@ -190,7 +179,6 @@ set_row(struct compiler *c, struct row *new)
                     hash_string(new->container.interface, 0));
     }
     mark_dirty(c, new);
-    mark_gateway_port_dirty(c, new);
 }
 
 void
@@ -248,7 +236,6 @@ compiler_remove_row(struct compiler *c, const struct uuid *uuid)
     for (int kind = row->kind; kind < ROW_N_KINDS; kind++) {
         c->retry[kind] = true;
     }
-    mark_gateway_port_dirty(c, row);
     if (row->kind == ROW_CONTAINER) {
         hmap_remove(&c->interfaces, &row->interface_node);
     }
@@ -327,6 +314,11 @@ compiler_remove_bridge(struct compiler *c, const char *name)
     struct bridge *bridge = shash_find_and_delete(&c->bridges, name);
 
     if (bridge) {
+        struct netmap_bridge *nb = netmap_find_bridge(&c->netmap, name);
+
+        if (nb) {
+            netmap_remove_bridge(&c->netmap, nb);
+        }
         bury_flows(c, bridge);
         bridge_destroy(bridge);
         mark_bridge_dirty(c, name);
@@ -423,6 +415,7 @@ compiler_run(struct compiler *c)
     for (int kind = 0; kind < ROW_N_KINDS; kind++) {
         compile_rows(c, kind);
     }
+    bury_unused_flows(c);
     return changed;
 }
 
@@ -730,6 +723,20 @@ refers_to_dirty(const struct compiler *c, const struct row *row)
     OVS_NOT_REACHED();
 }
 
+/* Marks containers on the gateway ports of dirty networks: they may have to
+ * yield them. */
+static void
+propagate_gateway_ports(struct compiler *c)
+{
+    const struct row *row;
+
+    LIST_FOR_EACH (row, list_node, &c->dirty[ROW_NETWORK]) {
+        mark_interface_dirty(c, row->network.gateway_port
+                                ? row->network.gateway_port
+                                : row->network.bridge);
+    }
+}
+
 /* Marks rows that refer to dirty ones, and refused rows that stood back for
  * one that changed. */
 static void
@@ -739,6 +746,10 @@ propagate(struct compiler *c)
 
     for (int kind = 0; kind < ROW_N_KINDS; kind++) {
         struct row *row;
+
+        if (kind == ROW_CONTAINER) {
+            propagate_gateway_ports(c);
+        }
 
         if (upstream) {
             HMAP_FOR_EACH (row, uuid_node, &c->rows) {
@@ -941,30 +952,84 @@ check_in_network(const struct netmap_network *network, const char *what,
     return NULL;
 }
 
+/* Returns the one of 'a', which may be NULL, and 'b' that is to be named, so
+ * that a status does not depend on the order in which we look at networks. */
+static const struct netmap_network *
+first_network(const struct netmap_network *a, const struct netmap_network *b)
+{
+    return a && uuid_compare_3way(&a->uuid, &b->uuid) < 0 ? a : b;
+}
+
+static bool
+networks_overlap(const struct netmap_network *a,
+                 const struct netmap_network *b)
+{
+    for (size_t i = 0; i < a->n_subnets; i++) {
+        for (size_t j = 0; j < b->n_subnets; j++) {
+            if (ip_prefix_overlaps(&a->subnets[i], &b->subnets[j])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Checks that 'subnet' has nothing in common with addresses that belong to no
+ * network: those that no host can have and link-local ones, which every
+ * network has anyway. */
+static char *
+check_subnet(const struct ip_prefix *subnet)
+{
+    static const char *const reserved[] = {
+        "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10",
+        "ff00::/8"
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+        struct ip_prefix prefix;
+        char *error = ip_prefix_parse(reserved[i], &prefix);
+
+        ovs_assert(!error);
+        if (ip_prefix_overlaps(subnet, &prefix)) {
+            struct ds s = DS_EMPTY_INITIALIZER;
+
+            ds_put_cstr(&s, "subnet ");
+            ip_prefix_format(subnet, &s);
+            ds_put_format(&s, " overlaps %s, which no network can have",
+                          reserved[i]);
+            return ds_steal_cstr(&s);
+        }
+    }
+    return NULL;
+}
+
 static char *
 check_subnets(const struct compiler *c, const struct netmap_network *network)
 {
-    const struct netmap_network *other;
+    const struct netmap_network *other, *first = NULL;
 
     for (size_t i = 0; i < network->n_subnets; i++) {
+        char *error = check_subnet(&network->subnets[i]);
+
+        if (error) {
+            return error;
+        }
         for (size_t j = 0; j < i; j++) {
             if (ip_prefix_overlaps(&network->subnets[i],
                                    &network->subnets[j])) {
                 return xstrdup("two of its subnets overlap");
             }
         }
-        HMAP_FOR_EACH (other, hmap_node, &c->netmap.networks) {
-            for (size_t j = 0; j < other->n_subnets; j++) {
-                if (!strcmp(other->bridge, network->bridge)
-                    && ip_prefix_overlaps(&network->subnets[i],
-                                          &other->subnets[j])) {
-                    return xasprintf("its subnets overlap those of network "
-                                     "%s on the same bridge", other->name);
-                }
-            }
+    }
+    HMAP_FOR_EACH (other, hmap_node, &c->netmap.networks) {
+        if (!strcmp(other->bridge, network->bridge)
+            && networks_overlap(network, other)) {
+            first = first_network(first, other);
         }
     }
-    return NULL;
+    return first ? xasprintf("its subnets overlap those of network %s on the "
+                             "same bridge", first->name)
+                 : NULL;
 }
 
 static char *
@@ -1172,13 +1237,16 @@ check_unique(const struct compiler *c, const struct row *row,
         }
     }
 
-    const struct netmap_network *other_network;
-    HMAP_FOR_EACH (other_network, hmap_node, &c->netmap.networks) {
-        if (!strcmp(other_network->bridge, network->bridge)
-            && !strcmp(other_network->gateway_port, endpoint->interface)) {
-            return xasprintf("interface %s is the gateway port of network %s",
-                             endpoint->interface, other_network->name);
+    const struct netmap_network *gateway = NULL, *n;
+    HMAP_FOR_EACH (n, hmap_node, &c->netmap.networks) {
+        if (!strcmp(n->bridge, network->bridge)
+            && !strcmp(n->gateway_port, endpoint->interface)) {
+            gateway = first_network(gateway, n);
         }
+    }
+    if (gateway) {
+        return xasprintf("interface %s is the gateway port of network %s",
+                         endpoint->interface, gateway->name);
     }
 
     const struct row *other;
@@ -1368,8 +1436,10 @@ parse_peers(const struct compiler *c, const struct row_peers *row,
             return xasprintf("%s: expected any, host or world", special);
         }
     }
-    qsort(peers->identities, peers->n_identities, sizeof *peers->identities,
-          compare_identities);
+    if (peers->n_identities) {
+        qsort(peers->identities, peers->n_identities,
+              sizeof *peers->identities, compare_identities);
+    }
     return NULL;
 }
 
@@ -1466,6 +1536,18 @@ compare_rows(const void *a_, const void *b_)
             : uuid_compare_3way(&(*a)->uuid, &(*b)->uuid));
 }
 
+static char *
+compile_row(struct compiler *c, struct row *row)
+{
+    char *error = (row->kind == ROW_NETWORK ? compile_network(c, row)
+                   : row->kind == ROW_SERVICE ? compile_service(c, row)
+                   : row->kind == ROW_CONTAINER ? compile_container(c, row)
+                   : compile_dependency(c, row));
+
+    row->accepted = !error;
+    return error;
+}
+
 /* Compiles the dirty rows of 'kind', in an order that does not depend on
  * anything but the rows. */
 static void
@@ -1480,22 +1562,31 @@ compile_rows(struct compiler *c, enum row_kind kind)
         ovs_list_init(&row->list_node);
         rows[i++] = row;
     }
-    qsort(rows, n, sizeof *rows, compare_rows);
-    for (i = 0; i < n; i++) {
-        char *error = (kind == ROW_NETWORK ? compile_network(c, rows[i])
-                       : kind == ROW_SERVICE ? compile_service(c, rows[i])
-                       : kind == ROW_CONTAINER ? compile_container(c, rows[i])
-                       : compile_dependency(c, rows[i]));
+    if (n) {
+        qsort(rows, n, sizeof *rows, compare_rows);
+    }
 
-        rows[i]->accepted = !error;
+    char **errors = xcalloc(n, sizeof *errors);
+    for (i = 0; i < n; i++) {
         rows[i]->senior = false;
         rows[i]->dirty = false;
-        if (error) {
+        errors[i] = compile_row(c, rows[i]);
+    }
+
+    /* What a row is refused for may be said better now that all rows that are
+     * accepted are known, and so it does not depend on the order. */
+    for (i = 0; i < n; i++) {
+        if (errors[i]) {
+            free(errors[i]);
+            errors[i] = compile_row(c, rows[i]);
+        }
+        if (errors[i]) {
             ovs_list_push_back(&c->refused[kind], &rows[i]->list_node);
         }
-        set_status(c, rows[i], error);
+        set_status(c, rows[i], errors[i]);
         c->n_compiled++;
     }
+    free(errors);
     free(rows);
 }
 
@@ -1557,6 +1648,8 @@ render_bridges(struct compiler *c)
     return changed;
 }
 
+/* Puts away the flow table of 'bridge', but keeps it for those who may still
+ * look at it. */
 static void
 bury_flows(struct compiler *c, struct bridge *bridge)
 {
@@ -1567,10 +1660,25 @@ bury_flows(struct compiler *c, struct bridge *bridge)
         ovs_list_push_back(&c->graveyard, &dead->list_node);
         bridge->flows = NULL;
     }
+}
 
-    struct netmap_bridge *nb = netmap_find_bridge(&c->netmap, bridge->name);
-    if (nb) {
-        netmap_remove_bridge(&c->netmap, nb);
+/* Puts away the flow tables of bridges that the last network has left. */
+static void
+bury_unused_flows(struct compiler *c)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &c->bridges) {
+        struct bridge *bridge = node->data;
+        const struct netmap_network *network;
+        bool used = false;
+
+        HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
+            used |= !strcmp(network->bridge, bridge->name);
+        }
+        if (!used) {
+            bury_flows(c, bridge);
+        }
     }
 }
 

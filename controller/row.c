@@ -111,7 +111,10 @@ row_peers_init(struct row_peers *peers,
     for (size_t i = 0; i < n_services; i++) {
         peers->services[i] = services[i]->header_.uuid;
     }
-    qsort(peers->services, n_services, sizeof *peers->services, compare_uuids);
+    if (n_services) {
+        qsort(peers->services, n_services, sizeof *peers->services,
+              compare_uuids);
+    }
 
     peers->cidrs = xcalloc(n_cidrs, sizeof *peers->cidrs);
     peers->n_cidrs = n_cidrs;
@@ -120,7 +123,9 @@ row_peers_init(struct row_peers *peers,
         svec_from_array(&peers->cidrs[i].except, cidrs[i]->except,
                         cidrs[i]->n_except);
     }
-    qsort(peers->cidrs, n_cidrs, sizeof *peers->cidrs, compare_cidrs);
+    if (n_cidrs) {
+        qsort(peers->cidrs, n_cidrs, sizeof *peers->cidrs, compare_cidrs);
+    }
 
     svec_from_array(&peers->special, special, n_special);
 }
