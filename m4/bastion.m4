@@ -120,6 +120,26 @@ AC_DEFUN([BASTION_SANITIZERS],
         [-fsanitize=undefined -fno-sanitize-recover=undefined])])
    AC_SUBST([SANITIZER_FLAGS])])
 
+# BASTION_FUZZERS
+#
+# Builds the fuzz targets with libFuzzer, which needs clang.  Substitutes
+# FUZZER_LDFLAGS, for the targets alone, and defines the conditional FUZZERS.
+AC_DEFUN([BASTION_FUZZERS],
+  [AC_ARG_ENABLE([fuzzers],
+     [AS_HELP_STRING([--enable-fuzzers],
+        [build the fuzz targets with libFuzzer (needs CC=clang)])],
+     [], [enable_fuzzers=no])
+   FUZZER_LDFLAGS=
+   AS_IF([test "$enable_fuzzers" != no],
+     [fuzzer_cflags=
+      BASTION_CHECK_CFLAG([fuzzer_cflags], [-fsanitize=fuzzer-no-link])
+      AS_IF([test -z "$fuzzer_cflags"],
+        [AC_MSG_ERROR([--enable-fuzzers needs CC=clang])])
+      AS_VAR_APPEND([SANITIZER_FLAGS], ["$fuzzer_cflags"])
+      FUZZER_LDFLAGS=-fsanitize=fuzzer])
+   AC_SUBST([FUZZER_LDFLAGS])
+   AM_CONDITIONAL([FUZZERS], [test "$enable_fuzzers" != no])])
+
 # BASTION_COVERAGE
 #
 # Substitutes COVERAGE_FLAGS, for the compiler and the linker.

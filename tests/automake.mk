@@ -38,6 +38,7 @@ TESTSUITE = $(srcdir)/tests/testsuite
 TESTSUITE_AT = \
 	tests/testsuite.at \
 	tests/macros.at \
+	tests/bastionctl.at \
 	tests/bastion-macros.at \
 	tests/controller.at \
 	tests/schema.at
