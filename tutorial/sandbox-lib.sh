@@ -283,12 +283,15 @@ sandbox_daemon() {
 }
 
 sandbox_start_ovsdb() {
-    local db=$SANDBOX_DIR/conf.db
+    local db=$SANDBOX_DIR/conf.db version
     [ -e "$db" ] || sandbox_run ovsdb-tool create "$db" "$SANDBOX_OVS_SCHEMA"
     sandbox_daemon ovsdb-server ovsdb-server \
         --remote=punix:"$OVS_RUNDIR/db.sock" \
         --remote=db:Open_vSwitch,Open_vSwitch,manager_options "$db"
+    # What a distribution's start script enters.
+    version=$(ovs-vswitchd --version | sed -n '1s/.* //p')
     sandbox_run ovs-vsctl --no-wait init -- set Open_vSwitch . \
+        ovs_version="\"$version\"" \
         external_ids:system-id=sandbox external_ids:hostname=sandbox
 }
 
@@ -394,7 +397,10 @@ sandbox_add_bridge() {
 
 sandbox_sync() {
     [ "$SANDBOX_BASTION" = yes ] || return 0
-    sandbox_run bastionctl --timeout=20 --wait=node sync
+    local output
+    output=$(bastionctl --timeout=20 --wait=node sync 2>&1) || sandbox_die \
+        "the controller does not follow: $output;" \
+        "$(tail -n 5 "$SANDBOX_DIR/bastion-controller.log")"
 }
 
 # ## ------- ##
