@@ -331,6 +331,19 @@ netmap_network_is_gateway_ip(const struct netmap_network *network,
     return false;
 }
 
+/* Returns the declared DHCP server that is given the requests of clients, or
+ * NULL if none of that IP version is declared. */
+const struct in6_addr *
+netmap_network_first_dhcp_server(const struct netmap_network *network, bool v4)
+{
+    for (size_t i = 0; i < network->n_dhcp_servers; i++) {
+        if (ip_is_v4(&network->dhcp_servers[i]) == v4) {
+            return &network->dhcp_servers[i];
+        }
+    }
+    return NULL;
+}
+
 bool
 netmap_is_host_address(const struct netmap *netmap, const struct in6_addr *ip)
 {

@@ -149,6 +149,8 @@ bool netmap_network_has_subnet_for(const struct netmap_network *,
                                    const struct in6_addr *);
 bool netmap_network_is_gateway_ip(const struct netmap_network *,
                                   const struct in6_addr *);
+const struct in6_addr *netmap_network_first_dhcp_server(
+    const struct netmap_network *, bool v4);
 bool netmap_is_host_address(const struct netmap *, const struct in6_addr *);
 
 #endif /* netmap.h */

@@ -574,6 +574,30 @@ swap_identities(struct renderer *r)
     swap(r, MFF_REG0, MFF_REG1);
 }
 
+/* DHCP server messages in fragments.  Open vSwitch hides the ports of all
+ * fragments from matches, first ones too, but connection tracking reassembles
+ * them.  No real DHCP message is that long. */
+static void
+render_fragmented_dhcp(struct renderer *r)
+{
+    for (int v4 = 0; v4 <= 1; v4++) {
+        uint16_t server = v4 ? 67 : 547;
+        uint16_t client = v4 ? 68 : 546;
+
+        for (int reply = 0; reply <= 1; reply++) {
+            struct match *m = begin(r, PIPELINE_CONNECTION, 195);
+
+            match_ct(m, reply ? CS_REPLY_DIR : 0, reply ? 0 : CS_REPLY_DIR);
+            match_ip(m, v4);
+            match_set_nw_frag_masked(m, FLOW_NW_FRAG_ANY, FLOW_NW_FRAG_ANY);
+            match_set_ct_nw_proto(m, IPPROTO_UDP);
+            match_set_ct_tp_src(m, htons(reply ? client : server));
+            match_set_ct_tp_dst(m, htons(reply ? server : client));
+            drop(r, DROP_DHCP_SERVER);
+        }
+    }
+}
+
 static void
 render_connection_static(struct renderer *r)
 {
@@ -602,6 +626,8 @@ render_connection_static(struct renderer *r)
     match_set_ct_state_masked(m, CS_TRACKED | CS_INVALID,
                               CS_TRACKED | CS_INVALID);
     drop(r, DROP_CT_INVALID);
+
+    render_fragmented_dhcp(r);
 
     /* ICMP errors of routers outside, whose addresses have nothing to do with
      * the connection's.  That the connection lives is proof enough. */
@@ -1171,17 +1197,9 @@ render_gateway_address(struct renderer *r,
     }
 }
 
-/* Sends what clients send to all DHCP servers to the declared one only, and
- * lets that one answer.  Clients and servers still need a dependency. */
 static void
-render_dhcp_server(struct renderer *r, const struct netmap_network *network,
-                   const struct in6_addr *server, uint32_t identity,
-                   ofp_port_t ofport, struct eth_addr mac)
+match_dhcp_request(struct match *m, bool v4, uint16_t zone)
 {
-    bool v4 = ip_is_v4(server);
-    bool gateway = identity == IDENTITY_HOST;
-    struct match *m = begin(r, PIPELINE_DESTINATION, PRIO_ADDRESS_DHCP);
-
     if (v4) {
         match_udp(m, true, 68, 67);
         match_set_nw_dst(m, htonl(INADDR_BROADCAST));
@@ -1191,15 +1209,45 @@ render_dhcp_server(struct renderer *r, const struct netmap_network *network,
         match_udp(m, false, 546, 547);
         match_prefix(m, &servers, false);
     }
-    match_set_reg(m, 2, network->zone);
+    match_set_reg(m, 2, zone);
+}
+
+/* Sends what clients send to all DHCP servers to this one only. */
+static void
+render_dhcp_requests(struct renderer *r, const struct netmap_network *network,
+                     bool v4, uint32_t identity, ofp_port_t ofport,
+                     struct eth_addr mac)
+{
+    struct match *m = begin(r, PIPELINE_DESTINATION, PRIO_ADDRESS_DHCP);
+
+    match_dhcp_request(m, v4, network->zone);
     set_reg(r, MFF_REG1, identity);
-    if (!gateway) {
+    if (identity != IDENTITY_HOST) {
         set_reg(r, MFF_REG3, ofp_to_u16(ofport));
         set_eth_dst(r, mac);
     }
     go(r, PIPELINE_CONNTRACK);
 
-    m = begin(r, PIPELINE_SOURCE, PRIO_SOURCE_SERVER);
+    m = begin(r, PIPELINE_DESTINATION, PRIO_ADDRESS_DHCP + 1);
+    match_dhcp_request(m, v4, network->zone);
+    match_set_in_port(m, ofport);
+    drop(r, DROP_SELF);
+}
+
+/* Lets a declared DHCP server answer and, if it is the first one of its IP
+ * version, gives it the requests.  Clients still need a dependency on it. */
+static void
+render_dhcp_server(struct renderer *r, const struct netmap_network *network,
+                   const struct in6_addr *server, uint32_t identity,
+                   ofp_port_t ofport, struct eth_addr mac)
+{
+    bool v4 = ip_is_v4(server);
+
+    if (server == netmap_network_first_dhcp_server(network, v4)) {
+        render_dhcp_requests(r, network, v4, identity, ofport, mac);
+    }
+
+    struct match *m = begin(r, PIPELINE_SOURCE, PRIO_SOURCE_SERVER);
     match_udp(m, v4, v4 ? 67 : 547, v4 ? 68 : 546);
     match_address(m, server, true);
     match_set_in_port(m, ofport);
@@ -1248,6 +1296,19 @@ render_gateway(struct renderer *r, const struct netmap_network *network)
     finish(r);
 }
 
+/* A gateway whose port does not exist. */
+static void
+render_absent_gateway(struct renderer *r, const struct netmap_network *network)
+{
+    for (size_t i = 0; i < network->n_gateways; i++) {
+        struct match *m = begin(r, PIPELINE_DESTINATION, PRIO_ADDRESS_GATEWAY);
+
+        match_address(m, &network->gateways[i], false);
+        match_set_reg(m, 2, network->zone);
+        drop(r, DROP_NO_GATEWAY);
+    }
+}
+
 void
 pipeline_render_network(const struct pipeline *pipeline,
                         struct flow_table *table,
@@ -1261,6 +1322,8 @@ pipeline_render_network(const struct pipeline *pipeline,
     render_enforcement(&r, network);
     if (netmap_network_has_gateway(network)) {
         render_gateway(&r, network);
+    } else {
+        render_absent_gateway(&r, network);
     }
     renderer_uninit(&r);
 }

@@ -181,6 +181,7 @@ drop(struct sim *sim, enum drop_reason reason)
 {
     sim->verdict->action = SIM_DROP;
     sim->verdict->reason = reason;
+    sim->verdict->audited = false;
     explain(sim, "dropped: %s (reason %d): %s", drop_reason_name(reason),
             reason, drop_reason_explanation(reason));
     return false;
@@ -231,12 +232,15 @@ ip_dst(const struct flow *flow)
             : in6_addr_mapped_ipv4(flow->nw_dst));
 }
 
+/* Fragments, even first ones, have no ports and types before they have passed
+ * connection tracking, which reassembles: that is how Open vSwitch handles
+ * them, but for "set-frags nx-match". */
 static bool
 is_udp_ports(const struct flow *flow, bool v4, uint16_t src, uint16_t dst)
 {
     return (flow->dl_type == htons(v4 ? ETH_TYPE_IP : ETH_TYPE_IPV6)
             && flow->nw_proto == IPPROTO_UDP
-            && !(flow->nw_frag & FLOW_NW_FRAG_LATER)
+            && !flow->nw_frag
             && flow->tp_src == htons(src) && flow->tp_dst == htons(dst));
 }
 
@@ -245,7 +249,7 @@ is_icmp6(const struct flow *flow, uint8_t type)
 {
     return (flow->dl_type == htons(ETH_TYPE_IPV6)
             && flow->nw_proto == IPPROTO_ICMPV6
-            && !(flow->nw_frag & FLOW_NW_FRAG_LATER)
+            && !flow->nw_frag
             && flow->tp_src == htons(type));
 }
 
@@ -253,8 +257,7 @@ is_icmp6(const struct flow *flow, uint8_t type)
 static bool
 is_valid_nd(const struct flow *flow, uint8_t type)
 {
-    return (is_icmp6(flow, type) && !flow->tp_dst && flow->nw_ttl == 255
-            && !flow->nw_frag);
+    return (is_icmp6(flow, type) && !flow->tp_dst && flow->nw_ttl == 255);
 }
 
 static bool
@@ -713,25 +716,32 @@ answer_neighbor(struct sim *sim, const struct in6_addr *asker,
     }
 }
 
-/* Replaces the group address that clients send to by the declared server's.
- * Returns true if the packet is for it. */
+static bool
+is_dhcp_request(const struct flow *flow)
+{
+    return ((is_udp_ports(flow, true, 68, 67)
+             && flow->nw_dst == htonl(INADDR_BROADCAST))
+            || (is_udp_ports(flow, false, 546, 547)
+                && in_constant_prefix("ff02::1:2", &flow->ipv6_dst)));
+}
+
+/* Replaces the group address that clients send to by the address of the
+ * declared server, if that one is there.  Returns true if it is. */
 static bool
 find_dhcp_server(const struct sim *sim, struct in6_addr *dst)
 {
-    bool v4 = is_udp_ports(sim->flow, true, 68, 67)
-              && sim->flow->nw_dst == htonl(INADDR_BROADCAST);
-    bool v6 = is_udp_ports(sim->flow, false, 546, 547)
-              && in_constant_prefix("ff02::1:2/128", &sim->flow->ipv6_dst);
-
-    for (size_t i = 0; i < sim->network->n_dhcp_servers && (v4 || v6); i++) {
-        const struct in6_addr *server = &sim->network->dhcp_servers[i];
-
-        if (ip_is_v4(server) == v4) {
-            *dst = *server;
-            return true;
-        }
+    const struct in6_addr *server = netmap_network_first_dhcp_server(
+        sim->network, sim->flow->dl_type == htons(ETH_TYPE_IP));
+    if (!server) {
+        return false;
     }
-    return false;
+
+    const struct netmap_endpoint *endpoint
+        = netmap_find_endpoint_by_ip(sim->netmap, sim->network, server);
+    *dst = *server;
+    return (endpoint ? endpoint->ofport != OFPP_NONE
+            : (netmap_network_is_gateway_ip(sim->network, server)
+               && netmap_network_has_gateway(sim->network)));
 }
 
 static bool
@@ -739,17 +749,13 @@ find_destination(struct sim *sim)
 {
     const struct flow *flow = sim->flow;
     struct in6_addr dst = ip_dst(flow);
-    struct in6_addr group = dst;
-    bool dhcp = find_dhcp_server(sim, &dst);
 
-    if (is_group(&group) && !dhcp) {
-        bool client = (is_udp_ports(flow, true, 68, 67)
-                       && flow->nw_dst == htonl(INADDR_BROADCAST))
-                      || (is_udp_ports(flow, false, 546, 547)
-                          && in_constant_prefix("ff02::1:2/128", &group));
-
-        return drop(sim, client ? DROP_DHCP_CLIENT
-                                : DROP_MULTICAST_DESTINATION);
+    if (is_dhcp_request(flow)) {
+        if (!find_dhcp_server(sim, &dst)) {
+            return drop(sim, DROP_DHCP_CLIENT);
+        }
+    } else if (is_group(&dst)) {
+        return drop(sim, DROP_MULTICAST_DESTINATION);
     }
 
     sim->target = netmap_find_endpoint_by_ip(sim->netmap, sim->network, &dst);
@@ -758,7 +764,7 @@ find_destination(struct sim *sim)
 
         if (sim->target->ofport == OFPP_NONE) {
             return drop(sim, DROP_DESTINATION_ABSENT);
-        } else if (sim->target == sim->source && !dhcp) {
+        } else if (sim->target == sim->source) {
             return drop(sim, DROP_SELF);
         }
         sim->dst_identity = service->identity;
@@ -767,6 +773,10 @@ find_destination(struct sim *sim)
         return true;
     }
 
+    if (netmap_network_is_gateway_ip(sim->network, &dst)
+        && !netmap_network_has_gateway(sim->network)) {
+        return drop(sim, DROP_NO_GATEWAY);
+    }
     sim->dst_identity = outside_identity(sim, &dst);
     if (sim->dst_identity != IDENTITY_HOST
         && (netmap_network_has_subnet_for(sim->network, &dst)
@@ -828,6 +838,19 @@ explain_rule(struct sim *sim, const char *half, const struct uuid *rule)
     }
 }
 
+/* What check_never() would have dropped if it had seen the ports. */
+static bool
+is_fragmented_dhcp_answer(const struct flow *flow, bool reply)
+{
+    bool v4 = flow->dl_type == htons(ETH_TYPE_IP);
+    ovs_be16 server = htons(v4 ? 67 : 547);
+    ovs_be16 client = htons(v4 ? 68 : 546);
+
+    return (flow->nw_frag && flow->ct_nw_proto == IPPROTO_UDP
+            && flow->ct_tp_src == (reply ? client : server)
+            && flow->ct_tp_dst == (reply ? server : client));
+}
+
 static void
 decide(struct sim *sim)
 {
@@ -846,6 +869,9 @@ decide(struct sim *sim)
         return;
     } else if (ct == SIM_CT_INVALID) {
         drop(sim, DROP_CT_INVALID);
+        return;
+    } else if (is_fragmented_dhcp_answer(flow, reply)) {
+        drop(sim, DROP_DHCP_SERVER);
         return;
     } else if (sim->network->enforcement == ENFORCEMENT_OFF) {
         explain(sim, "policy: not asked, enforcement is off");
