@@ -104,8 +104,13 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
-	tests/system/ovs-baseline.sh
-EXTRA_DIST += $(SYSTEM_TESTS)
+	tests/system/ovs-baseline.sh \
+	tests/system/spoof-matrix.sh
+EXTRA_DIST += \
+	$(SYSTEM_TESTS) \
+	tests/system/common.sh \
+	tests/system/spoof-matrix.py \
+	tests/system/wire.py
 
 check-system: all $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(SYSTEM_TESTS)' \

@@ -83,6 +83,9 @@ add_subnet(struct network_settings *settings, const char *text)
         return xasprintf("%s: a network has at most %d subnets", text,
                          MAX_SUBNETS);
     }
+    if (!strchr(text, '/')) {
+        return xasprintf("%s: expected a subnet, as ADDRESS/LENGTH", text);
+    }
     char *error = ip_prefix_parse(text, &subnet);
     if (!error) {
         error = check_subnet(text, &subnet);

@@ -160,6 +160,29 @@ is_loopback(const char *target)
     return loopback;
 }
 
+/* ovsdb-server looks at a connection's read_only column only when the target
+ * is new to it, so a change of it for a target that stays would be without
+ * effect. */
+static char * OVS_WARN_UNUSED_RESULT
+check_read_only(struct ctl_context *ctx, const char *target)
+{
+    const struct bsrec_bastion *root = bastionctl_context_cast(ctx)->root;
+    bool read_only = shash_find(&ctx->options, "--read-only");
+
+    for (size_t i = 0; i < root->n_connections; i++) {
+        const struct bsrec_connection *connection = root->connections[i];
+
+        if (!strcmp(connection->target, target)
+            && connection->read_only != read_only) {
+            return xasprintf("%s: is a read-%s connection already, and the "
+                             "server does not change that, expected "
+                             "del-connection first", target,
+                             connection->read_only ? "only" : "write");
+        }
+    }
+    return NULL;
+}
+
 static bool
 check_target(struct ctl_context *ctx, const char *target)
 {
@@ -176,6 +199,9 @@ check_target(struct ctl_context *ctx, const char *target)
         error = xasprintf("%s: lets everyone on the network change the "
                           "policy, expected ssl:, pssl: or a loopback "
                           "address (or give --insecure)", target);
+    }
+    if (!error) {
+        error = check_read_only(ctx, target);
     }
     if (error) {
         bad_argument(ctx, "TARGET", error);

@@ -117,6 +117,8 @@ main(int argc, char *argv[])
     fatal_ignore_sigpipe();
     vlog_set_levels(NULL, VLF_CONSOLE, VLL_WARN);
     vlog_set_levels_from_string_assert("reconnect:warn");
+    /* Its warnings about failed transactions are repeated as our errors. */
+    vlog_set_levels_from_string_assert("ovsdb_idl:console:err");
 
     register_commands();
 
