@@ -29,8 +29,8 @@
 #     sandbox_add_container web/server s1 10.32.0.3 fd00:32::3
 #     sandbox_add_dependency web/client web/server tcp:80
 #     sandbox_sync
-#     sandbox_spawn s1 python3 -m http.server 80
-#     wait_until 10 sandbox_exec c1 curl -s http://10.32.0.3/
+#     sandbox_spawn s1 nc -lk 80
+#     wait_until 10 sandbox_exec c1 nc -z 10.32.0.3 80
 #
 # All functions print nothing when all is well.  Functions that start or add
 # something end the script with one line on stderr when they fail
@@ -565,7 +565,7 @@ sandbox_del_container() {
     # shellcheck source=/dev/null
     . "$SANDBOX_DIR/containers/$name" || sandbox_die "no container \"$name\""
     if [ "$SANDBOX_BASTION" = yes ]; then
-        sandbox_run bastionctl container-del "$service" "$name"
+        sandbox_run bastionctl container-del "$service/$name"
     fi
     sandbox_run ovs-vsctl --if-exists del-port "$bridge" "$port"
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
