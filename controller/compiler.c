@@ -1498,6 +1498,7 @@ compile_dependency(struct compiler *c, struct row *row)
         return error;
     }
 
+    rule->zone = network->zone;
     allocate_conj_id(c, row);
 
     struct flow_table *flows = network_flows(c, network);

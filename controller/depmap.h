@@ -12,7 +12,7 @@
  * isolates a service is a flag of the service, so that a rule that comes to
  * nothing leaves its subjects closed.
  *
- * A rule with direction "both" stands for an egress rule, whose subjects are
+ * A rule belongs to one network.  A rule with direction "both" stands for an egress rule, whose subjects are
  * its sources, and an ingress rule, whose subjects are its destinations.
  *
  * Thread-safety: none. */
@@ -46,6 +46,9 @@ enum depmap_direction {
 struct depmap_rule {
     struct hmap_node hmap_node; /* In struct depmap's 'rules', by UUID. */
     struct uuid uuid;           /* Of the Dependency row. */
+    uint16_t zone;              /* Of the network of its services.  It says
+                                 * nothing about packets of other networks,
+                                 * even if it names "any" or "host". */
     enum depmap_direction direction;
     struct depmap_peers sources;
     struct depmap_peers destinations;

@@ -1808,6 +1808,7 @@ struct half {
     enum pipeline_table table;
     enum pipeline_table next;
     uint32_t conj_id;
+    uint16_t zone;
 };
 
 /* Claims the flows for the conjunction of the 'n' dimensions 'dims', which
@@ -1834,6 +1835,7 @@ render_conjunction(struct renderer *r, const struct half *half,
         for (size_t j = 0; j < (n_wide ? wide[i]->n : 1); j++) {
             struct match *m = begin(r, half->table, priority);
 
+            match_set_reg(m, 2, half->zone);
             for (size_t k = 0; k < n_common; k++) {
                 apply_term(m, common[k]);
             }
@@ -1904,15 +1906,15 @@ pipeline_render_rule(const struct pipeline *pipeline, struct flow_table *table,
     renderer_init(&r, pipeline, table, &rule->uuid);
     if (rule->direction & DEPMAP_EGRESS) {
         render_half(&r, rule, true, false, &(struct half) {
-            PIPELINE_EGRESS, PIPELINE_INGRESS, conj_id });
+            PIPELINE_EGRESS, PIPELINE_INGRESS, conj_id, rule->zone });
         render_half(&r, rule, true, true, &(struct half) {
-            PIPELINE_PEER_EGRESS, PIPELINE_PEER_INGRESS, conj_id });
+            PIPELINE_PEER_EGRESS, PIPELINE_PEER_INGRESS, conj_id, rule->zone });
     }
     if (rule->direction & DEPMAP_INGRESS) {
         render_half(&r, rule, false, false, &(struct half) {
-            PIPELINE_INGRESS, PIPELINE_ACCEPTED, conj_id });
+            PIPELINE_INGRESS, PIPELINE_ACCEPTED, conj_id, rule->zone });
         render_half(&r, rule, false, true, &(struct half) {
-            PIPELINE_PEER_INGRESS, PIPELINE_PEER_MATCH, conj_id });
+            PIPELINE_PEER_INGRESS, PIPELINE_PEER_MATCH, conj_id, rule->zone });
     }
     renderer_uninit(&r);
 }

@@ -68,7 +68,7 @@ policy_sim(const struct netmap *netmap, const struct depmap *depmap,
  * 'destination'.  With 'visibility', whatever it opens is enough. */
 static bool
 find_rule(const struct depmap *depmap, enum depmap_direction direction,
-          uint32_t source, const struct in6_addr *src_ip,
+          uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
           uint32_t destination, const struct in6_addr *dst_ip,
           bool visibility, uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
           struct uuid *uuid)
@@ -76,7 +76,7 @@ find_rule(const struct depmap *depmap, enum depmap_direction direction,
     const struct depmap_rule *rule;
 
     HMAP_FOR_EACH (rule, hmap_node, &depmap->rules) {
-        if (!(rule->direction & direction)
+        if (!(rule->direction & direction) || rule->zone != zone
             || !depmap_peers_match(&rule->sources, source, src_ip)
             || !depmap_peers_match(&rule->destinations, destination, dst_ip)) {
             continue;
@@ -125,26 +125,26 @@ is_isolated(const struct netmap *netmap, uint32_t identity, bool egress)
 
 bool
 policy_sim_egress(const struct netmap *netmap, const struct depmap *depmap,
-                  uint32_t source, const struct in6_addr *src_ip,
+                  uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
                   uint32_t destination, const struct in6_addr *dst_ip,
                   uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                   struct uuid *rule)
 {
     return (!is_isolated(netmap, source, true)
-            || find_rule(depmap, DEPMAP_EGRESS, source, src_ip, destination,
-                         dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+            || find_rule(depmap, DEPMAP_EGRESS, zone, source, src_ip,
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
 }
 
 bool
 policy_sim_ingress(const struct netmap *netmap, const struct depmap *depmap,
-                   uint32_t source, const struct in6_addr *src_ip,
+                   uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
                    uint32_t destination, const struct in6_addr *dst_ip,
                    uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                    struct uuid *rule)
 {
     return (!is_isolated(netmap, destination, false)
-            || find_rule(depmap, DEPMAP_INGRESS, source, src_ip, destination,
-                         dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+            || find_rule(depmap, DEPMAP_INGRESS, zone, source, src_ip,
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
 }
 
 /* May 's' open anything to 'd'? */
@@ -153,12 +153,14 @@ may_open_anything(const struct sim *sim,
                   uint32_t s, const struct in6_addr *s_ip,
                   uint32_t d, const struct in6_addr *d_ip)
 {
+    uint16_t zone = sim->network->zone;
+
     return ((!is_isolated(sim->netmap, s, true)
-             || find_rule(sim->depmap, DEPMAP_EGRESS, s, s_ip, d, d_ip, true,
-                          0, 0, 0, NULL))
+             || find_rule(sim->depmap, DEPMAP_EGRESS, zone, s, s_ip, d, d_ip,
+                          true, 0, 0, 0, NULL))
             && (!is_isolated(sim->netmap, d, false)
-                || find_rule(sim->depmap, DEPMAP_INGRESS, s, s_ip, d, d_ip,
-                             true, 0, 0, 0, NULL)));
+                || find_rule(sim->depmap, DEPMAP_INGRESS, zone, s, s_ip, d,
+                             d_ip, true, 0, 0, 0, NULL)));
 }
 
 /* Appends one line to the explanation. */
@@ -895,9 +897,10 @@ decide(struct sim *sim)
         return;
     }
 
+    uint16_t zone = sim->network->zone;
     uint16_t tp_src = ntohs(flow->ct_tp_src);
     uint16_t tp_dst = ntohs(flow->ct_tp_dst);
-    if (!policy_sim_egress(sim->netmap, sim->depmap, v->source, &src,
+    if (!policy_sim_egress(sim->netmap, sim->depmap, zone, v->source, &src,
                            v->destination, &dst, flow->ct_nw_proto, tp_src,
                            tp_dst, &v->egress_rule)) {
         if (deny(sim, DROP_EGRESS_POLICY)) {
@@ -906,7 +909,7 @@ decide(struct sim *sim)
         return;
     }
     explain_rule(sim, "egress policy", &v->egress_rule);
-    if (!policy_sim_ingress(sim->netmap, sim->depmap, v->source, &src,
+    if (!policy_sim_ingress(sim->netmap, sim->depmap, zone, v->source, &src,
                             v->destination, &dst, flow->ct_nw_proto, tp_src,
                             tp_dst, &v->ingress_rule)) {
         if (deny(sim, DROP_INGRESS_POLICY)) {

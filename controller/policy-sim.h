@@ -69,13 +69,16 @@ void policy_sim(const struct netmap *, const struct depmap *,
                 const struct sim_packet *packet, struct sim_verdict *,
                 struct ds *explanation);
 
-/* The two halves of allowed(s, d, l4); see depmap.h. */
+/* The two halves of allowed(s, d, l4) for a packet of the network with the
+ * given zone; see depmap.h. */
 bool policy_sim_egress(const struct netmap *, const struct depmap *,
+                       uint16_t zone,
                        uint32_t source, const struct in6_addr *src_ip,
                        uint32_t destination, const struct in6_addr *dst_ip,
                        uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                        struct uuid *rule);
 bool policy_sim_ingress(const struct netmap *, const struct depmap *,
+                        uint16_t zone,
                         uint32_t source, const struct in6_addr *src_ip,
                         uint32_t destination, const struct in6_addr *dst_ip,
                         uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
