@@ -1207,6 +1207,14 @@ endpoint_name(const struct compiler *c, const struct netmap_endpoint *endpoint)
     return find_row(c, &endpoint->uuid)->container.name;
 }
 
+/* A container without a node may be on any node.  Every node must come to the
+ * same result, so this does not depend on which one we are. */
+static bool
+may_share_node(const struct row_container *a, const struct row_container *b)
+{
+    return !a->node || !b->node || !strcmp(a->node, b->node);
+}
+
 /* Checks that no accepted container has the interface or an address of
  * 'endpoint', and that none of them is the gateway. */
 static char *
@@ -1255,8 +1263,7 @@ check_unique(const struct compiler *c, const struct row *row,
                              &c->interfaces) {
         if (other != row && other->accepted
             && !strcmp(other->container.interface, endpoint->interface)
-            && nullable_string_is_equal(other->container.node,
-                                        row->container.node)) {
+            && may_share_node(&other->container, &row->container)) {
             return xasprintf("interface %s is the one of container %s, too",
                              endpoint->interface, other->container.name);
         }
