@@ -40,8 +40,10 @@ TESTSUITE_AT = \
 	tests/macros.at \
 	tests/bastionctl.at \
 	tests/bastion-macros.at \
+	tests/keystone.at \
 	tests/controller.at \
-	tests/schema.at
+	tests/schema.at \
+	tests/of-switch.at
 EXTRA_DIST += $(TESTSUITE_AT) $(TESTSUITE) tests/package.m4
 DISTCLEANFILES += tests/atconfig
 
@@ -136,3 +138,24 @@ tests_test_peer_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
 tests_test_policy_SOURCES = tests/test-policy.c
 tests_test_policy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_policy_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
+
+# OpenFlow switches: a driver without a policy for tests/of-switch.at.
+check_PROGRAMS += tests/ofsync-driver
+tests_ofsync_driver_SOURCES = tests/ofsync-driver.c
+tests_ofsync_driver_LDADD = controller/libbastion-controller.la
+EXTRA_DIST += \
+	tests/nd-packets.py \
+	tests/of-bad-peer.py \
+	tests/of-switch-flows.txt
+
+# Simulator, flows and switch against each other: see tests/keystone.c.
+check_PROGRAMS += tests/keystone
+tests_keystone_SOURCES = \
+	tests/keystone.c \
+	tests/keystone-ovs.c \
+	tests/keystone-ovs.h \
+	tests/keystone-packet.c \
+	tests/keystone-packet.h \
+	tests/keystone-world.c \
+	tests/keystone-world.h
+tests_keystone_LDADD = controller/libbastion-controller.la

@@ -19,6 +19,7 @@
 #include "controller/of-switch.h"
 #include "daemon.h"
 #include "dp-packet.h"
+#include "dummy.h"
 #include "fatal-signal.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -438,6 +439,7 @@ main(int argc, char *argv[])
     set_program_name(argv[0]);
     const char *listen = parse_options(argc, argv);
     fatal_ignore_sigpipe();
+    timeval_dummy_register();
     daemonize_start(false);
 
     flow_table_init(&d.table);
