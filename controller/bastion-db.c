@@ -47,6 +47,9 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 /* After another controller has taken this node's row. */
 #define DUPLICATE_BACKOFF 60000         /* Milliseconds. */
 
+/* How often to see to it that the database knows which Node row is ours. */
+#define CONDITION_INTERVAL 100          /* Milliseconds. */
+
 /* Keeps transactions small enough not to stop the server for long. */
 #define MAX_STATUSES_PER_TXN 1000
 
@@ -113,6 +116,7 @@ struct bastion_db {
     bool stats_pending;
     long long int next_stats;       /* Not before this time, in ms. */
 
+    bool in_flight;                 /* Is a transaction under way? */
     long long int next_write;       /* Not before this time, in ms. */
 };
 
@@ -430,8 +434,11 @@ bastion_db_wait(struct bastion_db *db)
 
     db->txn = NULL;
     if (!retval) {
-        VLOG_WARN_RL(&rl, "%s: transaction failed, will try again",
-                     db->remote);
+        /* Without a connection, one that was never sent fails, too. */
+        if (db->in_flight) {
+            VLOG_WARN_RL(&rl, "%s: transaction failed, will try again",
+                         db->remote);
+        }
         recheck_all(db);
         db->next_write = time_msec() + WRITE_BACKOFF;
         poll_timer_wait_until(db->next_write);
@@ -441,6 +448,7 @@ bastion_db_wait(struct bastion_db *db)
     if (retval >= 0) {
         db->writing_node = false;
     }
+    db->in_flight = retval < 0;
     if (db->duplicate_node) {
         poll_timer_wait_until(db->duplicate_until);
     }
@@ -895,7 +903,15 @@ write_node_columns(struct bastion_db *db, const struct bsrec_node *row,
 static void
 write_node(struct bastion_db *db)
 {
-    if (!db->node || !set_node_condition(db)) {
+    if (!db->node) {
+        return;
+    }
+    if (!set_node_condition(db)) {
+        /* The database library may have the request ready without waking up
+         * to send it, if the condition was set while it connected. */
+        if (bastion_db_is_connected(db)) {
+            poll_timer_wait(CONDITION_INTERVAL);
+        }
         return;
     }
 

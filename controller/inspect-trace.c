@@ -380,6 +380,8 @@ option_ct_state(unsigned long int flags)
             : SIM_CT_NEW);
 }
 
+/* What makes the parser of ofproto/trace accept the fields of the original
+ * direction: it wants "new", "est" or "rpl" as well. */
 static uint32_t
 ct_state_bits(enum sim_ct_state state)
 {
@@ -391,7 +393,7 @@ ct_state_bits(enum sim_ct_state state)
     case SIM_CT_REPLY:
         return CS_TRACKED | CS_ESTABLISHED | CS_REPLY_DIR;
     case SIM_CT_RELATED:
-        return CS_TRACKED | CS_RELATED;
+        return CS_TRACKED | CS_NEW | CS_RELATED;
     case SIM_CT_RELATED_REPLY:
         return CS_TRACKED | CS_RELATED | CS_REPLY_DIR;
     case SIM_CT_INVALID:
@@ -491,6 +493,12 @@ trace_request_parse(struct trace_request *request,
     } else if (flow.in_port.ofp_port != OFPP_NONE) {
         return xasprintf("%s: the packet comes from PORT, in_port does not "
                          "belong here", args->positional[1]);
+    } else if (args->flags & OPTION_RELATED && !flow.ct_nw_proto) {
+        return xasprintf("%s: --related needs the connection that the ICMP "
+                         "error is about: ct_state=trk|new|rel,"
+                         "ct_nw_proto=6,ct_nw_src=IP,ct_nw_dst=IP,"
+                         "ct_tp_dst=PORT",
+                         args->positional[1]);
     }
     error = find_port(request, args->positional[0]);
     if (error) {
