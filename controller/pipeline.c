@@ -1033,14 +1033,14 @@ render_gateway_destination(struct renderer *r,
 }
 
 /* What the gateway port may send: to the network's own addresses only, so
- * that one port can serve several networks. */
+ * that one port can serve several networks.  (Link-local addresses come with
+ * the containers that have them.) */
 static void
 render_gateway_source(struct renderer *r, const struct netmap_network *network)
 {
     for (size_t i = 0; i < network->n_subnets; i++) {
         render_gateway_destination(r, network, &network->subnets[i]);
     }
-    render_gateway_destination(r, network, link_local_prefix());
 
     static const struct {
         ovs_be16 dl_type;
@@ -1552,6 +1552,12 @@ render_address(struct renderer *r, const struct netmap_endpoint *endpoint,
 
     render_neighbor(r, service->network, ip, endpoint->mac,
                     service->identity);
+    if (IN6_IS_ADDR_LINKLOCAL(ip)
+        && netmap_network_has_gateway(service->network)) {
+        struct ip_prefix prefix = ip_prefix_from_address(ip);
+
+        render_gateway_destination(r, service->network, &prefix);
+    }
 }
 
 void

@@ -519,23 +519,42 @@ verify_container_ipv6(struct sim *sim)
     return verify_container_nd(sim);
 }
 
-/* The network that a packet from a gateway port is for, or NULL. */
+/* Is the packet from the gateway of 'network'? */
+static bool
+is_from_gateway(const struct sim *sim, const struct netmap_network *network)
+{
+    return (!strcmp(network->bridge, sim->packet->bridge)
+            && netmap_network_has_gateway(network)
+            && network->gateway_ofport == sim->flow->in_port.ofp_port
+            && eth_addr_equals(sim->flow->dl_src, network->gateway_mac));
+}
+
+/* The network that a packet from a gateway port to 'address' is for, or NULL.
+ * A link-local address is of the network that has such a container, of the
+ * one whose container comes first if there are several. */
 static const struct netmap_network *
 find_gateway_network(const struct sim *sim, const struct in6_addr *address)
 {
     const struct netmap_network *network;
+    const struct netmap_endpoint *first = NULL;
 
     HMAP_FOR_EACH (network, hmap_node, &sim->netmap->networks) {
-        if (!strcmp(network->bridge, sim->packet->bridge)
-            && netmap_network_has_gateway(network)
-            && network->gateway_ofport == sim->flow->in_port.ofp_port
-            && eth_addr_equals(sim->flow->dl_src, network->gateway_mac)
-            && (netmap_network_has_subnet_for(network, address)
-                || IN6_IS_ADDR_LINKLOCAL(address))) {
+        if (!is_from_gateway(sim, network)) {
+            continue;
+        } else if (netmap_network_has_subnet_for(network, address)) {
             return network;
+        } else if (IN6_IS_ADDR_LINKLOCAL(address)) {
+            const struct netmap_endpoint *endpoint
+                = netmap_find_endpoint_by_ip(sim->netmap, network, address);
+
+            if (endpoint && endpoint->ofport != OFPP_NONE
+                && (!first || uuid_compare_3way(&endpoint->uuid,
+                                                &first->uuid) < 0)) {
+                first = endpoint;
+            }
         }
     }
-    return NULL;
+    return first ? first->service->network : NULL;
 }
 
 static bool
