@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#ifndef KEYSTONE_WORLD_H
+#define KEYSTONE_WORLD_H 1
+
+/* Random databases
+ * ================
+ *
+ * A world is the contents of a Bastion database, and the bridges and ports of
+ * a node, all of it random, together with the compiler that is told of it.
+ * Most of it makes sense; some rows are bad on purpose or contradict others.
+ *
+ * All randomness comes from lib/random of Open vSwitch, so that a seed
+ * determines everything. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct compiler;
+
+/* Bridges have the names "br0", "br1", ... and ports have OpenFlow port
+ * numbers from 1 to WORLD_MAX_OFPORT. */
+#define WORLD_N_BRIDGES 2
+#define WORLD_MAX_OFPORT 48
+
+struct world;
+
+/* One row in 'quality' is bad. */
+struct world *world_create(size_t n_networks, unsigned int quality);
+void world_destroy(struct world *);
+
+struct compiler *world_compiler(const struct world *);
+
+/* Makes one random change to the world and tells the compiler of it.  Returns
+ * a description, which the next call overwrites. */
+const char *world_change(struct world *);
+
+/* Takes 'compiler', which knows the same rows, instead of the one so far,
+ * which the caller must destroy. */
+struct compiler *world_replace_compiler(struct world *, struct compiler *);
+
+bool chance(unsigned int percent);
+unsigned int pick(unsigned int n);
+
+#endif /* tests/keystone-world.h */
