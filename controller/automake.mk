@@ -53,3 +53,4 @@ controller_libbastion_controller_la_LIBADD = lib/libbastion.la
 sbin_PROGRAMS += controller/bastion-controller
 controller_bastion_controller_SOURCES = controller/bastion-controller.c
 controller_bastion_controller_LDADD = controller/libbastion-controller.la
+dist_man_MANS += controller/bastion-controller.8

@@ -227,7 +227,8 @@ static bool set_node_condition(struct bastion_db *);
 /* The columns that this program writes are replicated, so that they need not
  * be written again without a change, but do not wake it up. */
 static void
-add_written_column(struct ovsdb_idl *idl, const struct ovsdb_idl_column *column)
+add_written_column(struct ovsdb_idl *idl,
+                   const struct ovsdb_idl_column *column)
 {
     ovsdb_idl_add_column(idl, column);
     ovsdb_idl_omit_alert(idl, column);

@@ -29,31 +29,32 @@ parse_format(const char *s, bool is_table, enum table_format *format)
                      is_table ? "table, list, csv, html or json" : "json");
 }
 
-/* If 'argv[*i]' selects a format, returns true, stores an error message or
- * NULL in '*errorp', and advances '*i' over a separate argument. */
-static bool
-parse_format_option(int argc, const char *argv[], int *i, bool is_table,
+/* If 'argv[0]' selects a format, returns how many elements of 'argv' belong to
+ * that and stores an error message or NULL in '*errorp'.  Otherwise, returns
+ * 0. */
+static int
+parse_format_option(int argc, const char *argv[], bool is_table,
                     enum table_format *format, char **errorp)
 {
-    const char *arg = argv[*i];
+    const char *arg = argv[0];
 
     *errorp = NULL;
     if (!strcmp(arg, "--json")) {
         *format = TF_JSON;
     } else if (!strcmp(arg, "-f") || !strcmp(arg, "--format")) {
-        if (*i + 1 >= argc) {
-            *errorp = xasprintf("%s: missing argument", arg);
-        } else {
-            *errorp = parse_format(argv[++*i], is_table, format);
+        if (argc > 1) {
+            *errorp = parse_format(argv[1], is_table, format);
+            return 2;
         }
+        *errorp = xasprintf("%s: missing argument", arg);
     } else if (!strncmp(arg, "--format=", 9)) {
         *errorp = parse_format(arg + 9, is_table, format);
     } else if (!strncmp(arg, "-f", 2)) {
         *errorp = parse_format(arg + 2, is_table, format);
     } else {
-        return false;
+        return 0;
     }
-    return true;
+    return 1;
 }
 
 static bool
@@ -78,12 +79,13 @@ inspect_args_parse(int argc, const char *argv[], size_t min, size_t max,
     args->format = TF_TABLE;
     for (int i = 1; i < argc; i++) {
         char *error;
+        int n = parse_format_option(argc - i, argv + i, is_table,
+                                    &args->format, &error);
 
-        if (parse_format_option(argc, argv, &i, is_table, &args->format,
-                                &error)) {
-            if (error) {
-                return error;
-            }
+        if (error) {
+            return error;
+        } else if (n) {
+            i += n - 1;
         } else if (parse_own_option(argv[i], own_options, args)) {
             continue;
         } else if (argv[i][0] == '-') {

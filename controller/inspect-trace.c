@@ -24,6 +24,7 @@
 #include "openvswitch/json.h"
 #include "openvswitch/list.h"
 #include "openvswitch/ofp-flow.h"
+#include "openvswitch/ofp-parse.h"
 #include "openvswitch/poll-loop.h"
 #include "packets.h"
 #include "socket-util.h"
@@ -425,9 +426,9 @@ ct_next(enum sim_ct_state state)
             : "trk,inv");
 }
 
-/* The formatter's names of some fields are, to the parser, those of another
- * protocol's, and it shows fields that the packet cannot have, which the
- * parser refuses. */
+/* Names that people and the formatter of flows use for fields, but that the
+ * parser of exact flows takes for another protocol's, and fields that the
+ * formatter shows and the parser refuses. */
 static const struct {
     uint8_t nw_proto;           /* 0 for any. */
     const char *from, *to;
@@ -444,35 +445,81 @@ static const struct {
     { 0, ",dl_type=0x0000", "" },
 };
 
-/* Returns 'flow' in the syntax of ofproto/trace, which the caller must
- * free. */
+/* Returns a copy of 'text', a flow with network protocol 'nw_proto', in which
+ * the parser understands every field. */
 static char *
-format_flow_for_trace(const struct flow *flow)
+make_parseable(const char *text, uint8_t nw_proto)
 {
-    struct ds raw = DS_EMPTY_INITIALIZER;
     struct ds s = DS_EMPTY_INITIALIZER;
 
-    flow_format(&raw, flow, NULL);
-    for (const char *p = ds_cstr(&raw); *p; ) {
+    while (*text) {
         size_t i;
 
         for (i = 0; i < ARRAY_SIZE(replacements); i++) {
             const char *from = replacements[i].from;
             if ((!replacements[i].nw_proto
-                 || replacements[i].nw_proto == flow->nw_proto)
-                && !strncmp(p, from, strlen(from))) {
+                 || replacements[i].nw_proto == nw_proto)
+                && !strncmp(text, from, strlen(from))) {
                 break;
             }
         }
         if (i < ARRAY_SIZE(replacements)) {
             ds_put_cstr(&s, replacements[i].to);
-            p += strlen(replacements[i].from);
+            text += strlen(replacements[i].from);
         } else {
-            ds_put_char(&s, *p++);
+            ds_put_char(&s, *text++);
         }
     }
-    ds_destroy(&raw);
     return ds_steal_cstr(&s);
+}
+
+/* Returns 'flow' in the syntax of ofproto/trace, which the caller must
+ * free. */
+static char *
+format_flow_for_trace(const struct flow *flow)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    flow_format(&s, flow, NULL);
+    char *text = make_parseable(ds_cstr(&s), flow->nw_proto);
+    ds_destroy(&s);
+    return text;
+}
+
+/* Returns the network protocol that a keyword in 'text' selects, 0 if none
+ * does. */
+static uint8_t
+find_protocol(const char *text)
+{
+    char *copy = xstrdup(text);
+    char *pos = copy;
+    uint8_t nw_proto = 0;
+    char *key, *value;
+
+    while (ofputil_parse_key_value(&pos, &key, &value)) {
+        const struct ofp_protocol *p;
+        if (ofp_parse_protocol(key, &p) && p->nw_proto) {
+            nw_proto = p->nw_proto;
+        }
+    }
+    free(copy);
+    return nw_proto;
+}
+
+/* Parses 'text' as the user wrote it.  Returns NULL if successful, otherwise
+ * an error message. */
+static char *
+parse_flow(const char *text, struct flow *flow)
+{
+    char *copy = make_parseable(text, find_protocol(text));
+    char *error = parse_ofp_exact_flow(flow, NULL, NULL, copy, NULL);
+    free(copy);
+
+    if (!error && flow->in_port.ofp_port != OFPP_NONE) {
+        error = xasprintf("%s: the packet comes from PORT, in_port does not "
+                          "belong here", text);
+    }
+    return error;
 }
 
 static char *
@@ -486,13 +533,9 @@ trace_request_parse(struct trace_request *request,
     struct sim_packet *packet = &request->packet;
     struct flow flow;
 
-    char *error = parse_ofp_exact_flow(&flow, NULL, NULL, args->positional[1],
-                                       NULL);
+    char *error = parse_flow(args->positional[1], &flow);
     if (error) {
         return error;
-    } else if (flow.in_port.ofp_port != OFPP_NONE) {
-        return xasprintf("%s: the packet comes from PORT, in_port does not "
-                         "belong here", args->positional[1]);
     } else if (args->flags & OPTION_RELATED && !flow.ct_nw_proto) {
         return xasprintf("%s: --related needs the connection that the ICMP "
                          "error is about: ct_state=trk|new|rel,"
