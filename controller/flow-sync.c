@@ -61,6 +61,7 @@ struct comparison {
     size_t n_lines;
 };
 
+static int compare_ops(const void *, const void *);
 static void compare_entry(struct comparison *, const struct flow_entry *,
                           const struct installed_flow *);
 static void compare_foreign(struct comparison *,
@@ -245,12 +246,7 @@ flow_dump_compare(struct flow_dump *dump, struct flow_table *table,
 
     *diff = (struct flow_differences) { 0, 0, 0 };
 
-    /* Deletions go first: should a match of ours come back from the switch in
-     * another form in spite of everything, then the flow is replaced again and
-     * again, which is loud but safe, instead of added and then deleted. */
-    struct flow_ops rest = FLOW_OPS_INITIALIZER;
     struct flow_entry *entry;
-    c.ops = &rest;
     HMAP_FOR_EACH (entry, hmap_node, &table->flows) {
         struct installed_flow *flow = find_installed(dump, entry);
 
@@ -263,21 +259,27 @@ flow_dump_compare(struct flow_dump *dump, struct flow_table *table,
     }
 
     struct installed_flow *flow;
-    c.ops = ops;
     HMAP_FOR_EACH (flow, hmap_node, &dump->flows) {
         if (exclusive || flow_cookie_is_ours(flow->cookie)) {
             compare_foreign(&c, flow);
         }
     }
 
-    for (size_t i = 0; i < rest.n; i++) {
-        if (ops->n >= ops->allocated) {
-            ops->ops = x2nrealloc(ops->ops, &ops->allocated,
-                                  sizeof *ops->ops);
-        }
-        ops->ops[ops->n++] = rest.ops[i];
+    /* Deletions go first: should a match of ours come back from the switch in
+     * another form in spite of everything, then the flow is replaced again and
+     * again, which is loud but safe, instead of added and then deleted. */
+    if (ops->n) {
+        qsort(ops->ops, ops->n, sizeof *ops->ops, compare_ops);
     }
-    free(rest.ops);
+}
+
+static int
+compare_ops(const void *a_, const void *b_)
+{
+    const struct flow_op *a = a_;
+    const struct flow_op *b = b_;
+
+    return a->type < b->type ? -1 : a->type > b->type;
 }
 
 static bool

@@ -162,3 +162,18 @@ tests_keystone_SOURCES = \
 	tests/keystone-world.c \
 	tests/keystone-world.h
 tests_keystone_LDADD = controller/libbastion-controller.la
+
+# Unit tests of controller/'s OpenFlow part.
+unit_openflow_tests = \
+	tests/test-flow-sync \
+	tests/test-nd-responder
+check_PROGRAMS += $(unit_openflow_tests)
+TESTS += $(unit_openflow_tests)
+tests_test_flow_sync_SOURCES = tests/test-flow-sync.c
+tests_test_flow_sync_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_flow_sync_LDADD = controller/libbastion-controller.la $(CMOCKA_LIBS)
+tests_test_nd_responder_SOURCES = tests/test-nd-responder.c
+tests_test_nd_responder_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_nd_responder_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
