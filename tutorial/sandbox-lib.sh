@@ -183,7 +183,7 @@ sandbox_init() {
     # Everything is looked up before /run, where it may lie, is covered.
     sandbox_find_programs
     if sandbox_is_private; then
-        sandbox_require ip mount
+        sandbox_require ip mount tc ethtool
         sandbox_run mount -t tmpfs -o mode=755 sandbox /run
         : "${SANDBOX_DIR=/run/bastion-sandbox}"
         OVS_RUNDIR=/run/openvswitch
@@ -196,9 +196,8 @@ sandbox_init() {
         sandbox_run ip link set lo up
         # As a user who is not root may not, and then does not need to.
         hostname sandbox 2>/dev/null
-        # netns inherit IPv4 settings from the machine.
+        # A network namespace inherits IPv4 settings from the machine.
         echo 0 > /proc/sys/net/ipv4/ip_forward
-        echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
     elif [ "$SANDBOX_DATAPATH" = dummy ]; then
         # Without namespaces: nothing here touches the network.
         SANDBOX_DIR=$(mktemp -d "${TMPDIR:-/tmp}/bastion-sandbox.XXXXXX") \
@@ -476,16 +475,20 @@ sandbox_mac() {
     (. "$SANDBOX_DIR/containers/$1" && echo "$mac")
 }
 
-# The host's end of a veth that is a port of the user-space datapath is still
-# an interface of the host's kernel, which would answer ARP requests and accept
-# packets for the gateway address on its own, past the bridge.  So: no IPv6,
-# no ARP answers, and no IPv4 source is ever reached through this interface.
+# The host's end of a veth pair is a port of the bridge, and still an interface
+# of the host: it must not speak for itself.  Moreover, the user-space datapath
+# reads a copy of what arrives there, while the original goes to the host's own
+# stack, past the bridge; a filter that drops everything ends it there.  (The
+# classic BPF program "return 2", TC_ACT_SHOT, because every kernel has that.
+# The kernel's datapath takes packets over only behind such a filter.)
 sandbox_close_host_end() {
-    local conf=/proc/sys/net/ipv4/conf/$1
-    echo 8 > "$conf/arp_ignore"
-    echo 1 > "$conf/rp_filter"
     if [ -d "/proc/sys/net/ipv6/conf/$1" ]; then
         echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"
+    fi
+    if [ "$SANDBOX_DATAPATH" = netdev ]; then
+        sandbox_run tc qdisc add dev "$1" clsact
+        sandbox_run tc filter add dev "$1" ingress \
+            bpf direct-action bytecode '1,6 0 0 2,'
     fi
 }
 
