@@ -933,19 +933,21 @@ check_in_network(const struct netmap_network *network, const char *what,
                  const struct in6_addr *addrs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const char *problem
-            = (!ip_is_host_address(&addrs[i])
-               ? "is not an address that a host can have"
-               : (!is_link_local(&addrs[i])
-                  && !netmap_network_has_subnet_for(network, &addrs[i]))
-               ? "is outside the subnets of the network"
-               : NULL);
-        if (problem) {
+        bool host = ip_is_host_address(&addrs[i]);
+
+        if (!host
+            || (!is_link_local(&addrs[i])
+                && !netmap_network_has_subnet_for(network, &addrs[i]))) {
             struct ds s = DS_EMPTY_INITIALIZER;
 
             ds_put_format(&s, "%s ", what);
             ip_address_format(&addrs[i], &s);
-            ds_put_format(&s, " %s %s", problem, network->name);
+            if (!host) {
+                ds_put_cstr(&s, " is not an address that a host can have");
+            } else {
+                ds_put_format(&s, " is outside the subnets of network %s",
+                              network->name);
+            }
             return ds_steal_cstr(&s);
         }
     }
@@ -1257,18 +1259,20 @@ check_unique(const struct compiler *c, const struct row *row,
                          endpoint->interface, gateway->name);
     }
 
-    const struct row *other;
+    const struct row *other, *first = NULL;
     HMAP_FOR_EACH_WITH_HASH (other, interface_node,
                              hash_string(endpoint->interface, 0),
                              &c->interfaces) {
         if (other != row && other->accepted
             && !strcmp(other->container.interface, endpoint->interface)
-            && may_share_node(&other->container, &row->container)) {
-            return xasprintf("interface %s is the one of container %s, too",
-                             endpoint->interface, other->container.name);
+            && may_share_node(&other->container, &row->container)
+            && (!first || uuid_compare_3way(&other->uuid, &first->uuid) < 0)) {
+            first = other;
         }
     }
-    return NULL;
+    return first ? xasprintf("interface %s is the one of container %s, too",
+                             endpoint->interface, first->container.name)
+                 : NULL;
 }
 
 static char *
