@@ -108,11 +108,13 @@ check-fuzz: $(FUZZ_TARGETS)
 SYSTEM_TESTS = \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
+	tests/system/restart.sh \
 	tests/system/spoof-matrix.sh
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/common.sh \
 	tests/system/policy.py \
+	tests/system/restart.py \
 	tests/system/scene.py \
 	tests/system/spoof-matrix.py \
 	tests/system/wire.py
