@@ -35,6 +35,9 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/netmap.h \
 	controller/node-ovs.c \
 	controller/node-ovs.h \
+	controller/of-meters.c \
+	controller/of-meters.h \
+	controller/of-switch-format.c \
 	controller/of-switch.c \
 	controller/of-switch.h \
 	controller/pipeline-tables.h \

@@ -4,6 +4,7 @@
 
 #include "controller/flow-sync.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "byte-order.h"
@@ -23,7 +24,8 @@ COVERAGE_DEFINE(flow_sync_grave_overflow);
 COVERAGE_DEFINE(flow_sync_grave_expired);
 
 #define MAX_TEXT_LINES 1000
-#define GRAVE_TIMEOUT 60000     /* In milliseconds. */
+#define GRAVE_TIMEOUT 60000         /* In milliseconds. */
+#define GRAVE_CHECK_INTERVAL 5000   /* In milliseconds. */
 
 /* A flow that is installed, but not as it was committed. */
 struct installed_flow {
@@ -552,6 +554,7 @@ void
 flow_graves_init(struct flow_graves *graves)
 {
     hmap_init(&graves->graves);
+    graves->next_expire = LLONG_MIN;
 }
 
 static void
@@ -631,6 +634,10 @@ flow_graves_expire(struct flow_graves *graves)
     struct flow_grave *grave;
     long long int now = time_msec();
 
+    if (now < graves->next_expire) {
+        return;
+    }
+    graves->next_expire = now + GRAVE_CHECK_INTERVAL;
     HMAP_FOR_EACH_SAFE (grave, hmap_node, &graves->graves) {
         if (now >= grave->expires) {
             COVERAGE_INC(flow_sync_grave_expired);

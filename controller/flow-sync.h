@@ -140,6 +140,7 @@ void flow_dump_compare(struct flow_dump *dump, struct flow_table *table,
 
 struct flow_graves {
     struct hmap graves;         /* Contains "struct flow_grave"s. */
+    long long int next_expire;  /* Next time to look at all of them, in ms. */
 };
 
 #define FLOW_GRAVES_MAX 65536

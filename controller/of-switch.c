@@ -9,17 +9,16 @@
 
 #include "controller/flow-sync.h"
 #include "controller/flow-table.h"
+#include "controller/of-meters.h"
 #include "controller/pipeline.h"
 #include "coverage.h"
 #include "openvswitch/dynamic-string.h"
-#include "openvswitch/json.h"
 #include "openvswitch/list.h"
 #include "openvswitch/ofp-actions.h"
 #include "openvswitch/ofp-bundle.h"
 #include "openvswitch/ofp-connection.h"
 #include "openvswitch/ofp-errors.h"
 #include "openvswitch/ofp-flow.h"
-#include "openvswitch/ofp-meter.h"
 #include "openvswitch/ofp-monitor.h"
 #include "openvswitch/ofp-msgs.h"
 #include "openvswitch/ofp-packet.h"
@@ -121,7 +120,7 @@ COVERAGE_DEFINE(of_switch_unexpected);
  *
  *    - BACKOFF: Waiting after an error.  What is installed is not known.
  *
- *          Timeout -> DUMP.
+ *          Timeout, or somebody asks for a dump -> DUMP.
  *
  * Disconnection and timeouts of the other states end the connection from any
  * state. */
@@ -140,13 +139,6 @@ enum of_switch_state {
 #define STATE(NAME, STRING) S_##NAME,
     OF_SWITCH_STATES
 #undef STATE
-};
-
-/* A meter and what is known of it in the switch. */
-struct switch_meter {
-    struct of_meter config;
-    enum { METER_MISSING, METER_DIFFERENT, METER_OK } status;
-    uint32_t xid;               /* Of the last message about it. */
 };
 
 /* One of_switch_request_dump(). */
@@ -175,6 +167,8 @@ struct of_switch {
     uint32_t monitor_xid;
     uint32_t dump_xid;
     uint32_t meters_xid;        /* Of a dump of meters. */
+    uint32_t meter_mod_xid;     /* First of those that followed it. */
+    uint32_t n_meter_mods;
     uint32_t op_xid;            /* First of ops.n. */
     uint32_t open_xid;
     uint32_t close_xid;
@@ -190,8 +184,7 @@ struct of_switch {
     /* What is wanted. */
     struct flow_table *desired; /* NULL if not attached. */
     bool exclusive;
-    struct switch_meter *meters;
-    size_t n_meters;
+    struct of_meters meters;
     uint64_t desired_version;
     uint64_t acked_version;
 
@@ -234,6 +227,7 @@ struct of_switch {
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 60);
 static struct vlog_rate_limit peer_rl = VLOG_RATE_LIMIT_INIT(10, 30);
 
+static const char *state_name(enum of_switch_state);
 static void set_state(struct of_switch *, enum of_switch_state, int timeout);
 static void fail(struct of_switch *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
@@ -259,10 +253,6 @@ static void answer_dump_requests(struct of_switch *, struct ovs_list *,
                                  size_t n);
 
 static void start_bundle(struct of_switch *);
-static void request_meters(struct of_switch *);
-static void process_meter_config(struct of_switch *, struct ofpbuf *);
-static size_t count_bad_meters(const struct of_switch *);
-static void format_bad_meters(const struct of_switch *, struct ds *);
 
 static void send_ops(struct of_switch *);
 static void commit_bundle(struct of_switch *);
@@ -314,7 +304,7 @@ of_switch_destroy(struct of_switch *sw)
     rconn_packet_counter_destroy(sw->reply_queued);
     rconn_packet_counter_destroy(sw->packet_queued);
     flow_graves_destroy(&sw->graves);
-    free(sw->meters);
+    of_meters_destroy(&sw->meters);
     free(sw->last_error);
     free(sw->name);
     free(sw);
@@ -330,7 +320,7 @@ of_switch_run(struct of_switch *sw)
     if (rconn_is_connected(sw->rconn)) {
         run_rx(sw);
     }
-    if (rconn_is_connected(sw->rconn) || sw->state == S_CONNECTING) {
+    if (of_switch_is_alive(sw)) {
         run_state(sw);
     }
     flow_graves_expire(&sw->graves);
@@ -369,7 +359,8 @@ of_switch_wait(struct of_switch *sw)
         poll_timer_wait_until(sw->deadline);
     }
     if (!ovs_list_is_empty(&sw->dump_requests)
-        && (!sw->desired || sw->state == S_SYNCED)) {
+        && (!sw->desired || sw->state == S_SYNCED
+            || sw->state == S_BACKOFF)) {
         poll_immediate_wake();
     }
     if (sw->state == S_IDLE && sw->desired) {
@@ -419,6 +410,7 @@ void
 of_switch_set_audit_interval(struct of_switch *sw, int msec)
 {
     sw->audit_interval = MAX(msec, 100);
+    sw->next_audit = MIN(sw->next_audit, time_msec() + sw->audit_interval);
 }
 
 /* Stops what is in progress. */
@@ -437,12 +429,8 @@ of_switch_attach(struct of_switch *sw, struct flow_table *desired,
                  bool exclusive, const struct of_meter *meters, size_t n)
 {
     become_idle(sw);
-    free(sw->meters);
-    sw->meters = xcalloc(n, sizeof *sw->meters);
-    for (size_t i = 0; i < n; i++) {
-        sw->meters[i].config = meters[i];
-    }
-    sw->n_meters = n;
+    of_meters_destroy(&sw->meters);
+    of_meters_init(&sw->meters, meters, n);
     sw->exclusive = exclusive;
     if (sw->desired != desired) {
         sw->acked_version = sw->desired_version = 0;
@@ -553,6 +541,28 @@ void
 of_switch_get_stats(const struct of_switch *sw, struct of_switch_stats *stats)
 {
     *stats = sw->stats;
+}
+
+void
+of_switch_get_status(const struct of_switch *sw,
+                     struct of_switch_status *status)
+{
+    *status = (struct of_switch_status) {
+        .name = sw->name,
+        .state = of_switch_is_alive(sw) ? state_name(sw->state) : "closed",
+        .attached = sw->desired != NULL,
+        .synced = of_switch_is_synced(sw),
+        .dpid = sw->dpid,
+        .openflow_minor = sw->state >= S_IDLE ? sw->version - 1 : 0,
+        .flow_monitor = sw->monitor_active,
+        .n_installed = sw->n_installed,
+        .n_in_flight = sw->ops.n,
+        .stats = sw->stats,
+        .last_audit_time = sw->last_audit_time,
+        .last_audit_usec = sw->last_dump_usec,
+        .last_error = sw->last_error,
+        .last_error_time = sw->last_error_time,
+    };
 }
 
 /* Common to everything. */
@@ -687,7 +697,8 @@ run_state(struct of_switch *sw)
         break;
 
     case S_BACKOFF:
-        if (time_msec() >= sw->deadline) {
+        if (time_msec() >= sw->deadline
+            || !ovs_list_is_empty(&sw->dump_requests)) {
             start_dump(sw);
         }
         break;
@@ -884,22 +895,6 @@ process_op_error(struct of_switch *sw, const char *name,
     ds_destroy(&s);
 }
 
-/* Returns true if transaction 'xid' was about a meter. */
-static bool
-process_meter_error(struct of_switch *sw, const char *name, uint32_t xid)
-{
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        struct switch_meter *meter = &sw->meters[i];
-
-        if (meter->xid == xid) {
-            VLOG_WARN_RL(&rl, "%s: cannot set meter %"PRIu32" (%s)",
-                         of_switch_get_name(sw), meter->config.id, name);
-            return true;
-        }
-    }
-    return xid == sw->meters_xid;
-}
-
 static void
 process_error(struct of_switch *sw, const struct ofp_header *oh)
 {
@@ -922,8 +917,11 @@ process_error(struct of_switch *sw, const struct ofp_header *oh)
                      of_switch_get_name(sw), name);
     } else if (sw->state == S_HANDSHAKE && xid == sw->features_xid) {
         drop_connection(sw, "switch refuses handshake (%s)", name);
-    } else if (!process_meter_error(sw, name, xid)
-               && xid != sw->commit_xid) {
+    } else if (xid - sw->meter_mod_xid < sw->n_meter_mods
+               || xid == sw->meters_xid) {
+        VLOG_WARN_RL(&rl, "%s: cannot install meters (%s)",
+                     of_switch_get_name(sw), name);
+    } else if (xid != sw->commit_xid) {
         /* (A bundle that has failed already gets several errors.) */
         VLOG_WARN_RL(&peer_rl, "%s: unexpected error (%s)",
                      of_switch_get_name(sw), name);
@@ -977,7 +975,9 @@ process_msg(struct of_switch *sw, struct ofpbuf *msg)
     } else if (type == OFPTYPE_FLOW_STATS_REPLY) {
         process_flow_stats(sw, msg);
     } else if (type == OFPTYPE_METER_CONFIG_STATS_REPLY) {
-        process_meter_config(sw, msg);
+        if (sw->state == S_DUMP && ntohl(oh->xid) == sw->meters_xid) {
+            of_meters_decode_reply(&sw->meters, msg);
+        }
     } else if (type == OFPTYPE_BUNDLE_CONTROL) {
         process_bundle_reply(sw, oh);
     } else if (type == OFPTYPE_BARRIER_REPLY) {
@@ -1025,7 +1025,10 @@ start_dump(struct of_switch *sw)
     ovs_list_push_back_all(&sw->dump_current, &sw->dump_requests);
 
     /* All of this is answered in order, flows last. */
-    request_meters(sw);
+    if (sw->meters.n) {
+        sw->meters_xid = send_msg(sw, of_meters_encode_request(&sw->meters,
+                                                               sw->version));
+    }
     match_init_catchall(&fsr.match);
     sw->dump_xid = send_msg(
         sw, ofputil_encode_flow_stats_request(&fsr, sw->protocol));
@@ -1140,9 +1143,9 @@ finish_dump(struct of_switch *sw)
     sw->stats.n_audits++;
     schedule_audit(sw);
 
-    size_t n_meters = count_bad_meters(sw);
+    size_t n_meters = of_meters_count_bad(&sw->meters);
     size_t n = diff.foreign + diff.missing + diff.modified + n_meters;
-    format_bad_meters(sw, &text);
+    of_meters_format_bad(&sw->meters, &text);
     answer_dump_requests(sw, &sw->dump_current, NULL, &text, n);
     if (trusted && n) {
         sw->stats.foreign_removed += diff.foreign;
@@ -1195,122 +1198,6 @@ answer_dump_requests(struct of_switch *sw, struct ovs_list *list,
     }
 }
 
-/* Meters. */
-
-static void
-request_meters(struct of_switch *sw)
-{
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        sw->meters[i].status = METER_MISSING;
-    }
-    if (sw->n_meters) {
-        sw->meters_xid = send_msg(sw, ofputil_encode_meter_request(
-                                      sw->version, OFPUTIL_METER_CONFIG,
-                                      OFPM13_ALL));
-    }
-}
-
-static uint16_t
-meter_flags(const struct of_meter *meter)
-{
-    return (OFPMF13_PKTPS | OFPMF13_STATS
-            | (meter->burst ? OFPMF13_BURST : 0));
-}
-
-static bool
-meter_matches(const struct of_meter *meter,
-              const struct ofputil_meter_config *mc)
-{
-    return (mc->flags == meter_flags(meter)
-            && mc->n_bands == 1
-            && mc->bands[0].type == OFPMBT13_DROP
-            && mc->bands[0].rate == meter->rate
-            && (!meter->burst || mc->bands[0].burst_size == meter->burst));
-}
-
-static void
-process_meter_config(struct of_switch *sw, struct ofpbuf *msg)
-{
-    const struct ofp_header *oh = msg->data;
-    struct ofputil_meter_config mc;
-    struct ofpbuf bands;
-
-    if (sw->state != S_DUMP || ntohl(oh->xid) != sw->meters_xid) {
-        COVERAGE_INC(of_switch_unexpected);
-        return;
-    }
-
-    ofpbuf_init(&bands, 64);
-    while (!ofputil_decode_meter_config(msg, &mc, &bands)) {
-        for (size_t i = 0; i < sw->n_meters; i++) {
-            struct switch_meter *meter = &sw->meters[i];
-
-            if (meter->config.id == mc.meter_id) {
-                meter->status = (meter_matches(&meter->config, &mc)
-                                 ? METER_OK : METER_DIFFERENT);
-            }
-        }
-    }
-    ofpbuf_uninit(&bands);
-}
-
-static size_t
-count_bad_meters(const struct of_switch *sw)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        n += sw->meters[i].status != METER_OK;
-    }
-    return n;
-}
-
-static void
-format_bad_meters(const struct of_switch *sw, struct ds *s)
-{
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        const struct switch_meter *meter = &sw->meters[i];
-
-        if (meter->status != METER_OK) {
-            ds_put_format(s, "- meter=%"PRIu32" rate=%"PRIu32" "
-                          "burst=%"PRIu32" (%s)\n", meter->config.id,
-                          meter->config.rate, meter->config.burst,
-                          (meter->status == METER_MISSING
-                           ? "missing" : "different"));
-        }
-    }
-}
-
-/* Sends those meters that are not as they should be. */
-static void
-send_meters(struct of_switch *sw)
-{
-    for (size_t i = 0; i < sw->n_meters; i++) {
-        struct switch_meter *meter = &sw->meters[i];
-        struct ofputil_meter_band band = {
-            .type = OFPMBT13_DROP,
-            .rate = meter->config.rate,
-            .burst_size = meter->config.burst,
-        };
-        struct ofputil_meter_mod mm = {
-            .command = (meter->status == METER_MISSING
-                        ? OFPMC13_ADD : OFPMC13_MODIFY),
-            .meter = {
-                .meter_id = meter->config.id,
-                .flags = meter_flags(&meter->config),
-                .n_bands = 1,
-                .bands = &band,
-            },
-        };
-
-        if (meter->status != METER_OK) {
-            meter->xid = send_msg(sw, ofputil_encode_meter_mod(sw->version,
-                                                               &mm));
-            meter->status = METER_OK;
-        }
-    }
-}
-
 /* Bundles. */
 
 static void
@@ -1338,6 +1225,8 @@ send_barrier(struct of_switch *sw)
 static void
 start_bundle(struct of_switch *sw)
 {
+    struct ofpbuf *msg;
+
     flow_graves_add(&sw->graves, &sw->ops);
     flow_table_commit(sw->desired);
     sw->bundle_version = sw->desired_version;
@@ -1345,7 +1234,11 @@ start_bundle(struct of_switch *sw)
     sw->n_sent = 0;
     sw->commit_replied = false;
 
-    send_meters(sw);
+    sw->meter_mod_xid = sw->next_xid;
+    while ((msg = of_meters_encode_mod(&sw->meters, sw->version))) {
+        send_msg(sw, msg);
+    }
+    sw->n_meter_mods = sw->next_xid - sw->meter_mod_xid;
     if (sw->ops.n) {
         COVERAGE_INC(of_switch_bundle);
         sw->bundle_id++;
@@ -1441,95 +1334,4 @@ abandon_bundle(struct of_switch *sw)
     }
     flow_ops_destroy(&sw->ops);
     sw->n_sent = 0;
-}
-
-/* For people and for programs. */
-
-void
-of_switch_format(const struct of_switch *sw, struct ds *s)
-{
-    const struct of_switch_stats *stats = &sw->stats;
-
-    ds_put_format(s, "%s: %s", of_switch_get_name(sw),
-                  of_switch_is_alive(sw) ? state_name(sw->state) : "closed");
-    if (sw->state >= S_IDLE) {
-        ds_put_format(s, ", datapath %016"PRIx64", OpenFlow 1.%d",
-                      sw->dpid, sw->version - 1);
-    }
-    ds_put_char(s, '\n');
-    if (!sw->desired) {
-        return;
-    }
-
-    ds_put_format(s, "    flows: %"PRIuSIZE" installed, %"PRIuSIZE" in "
-                  "flight%s\n", sw->n_installed, sw->ops.n,
-                  of_switch_is_synced(sw) ? ", up to date" : "");
-    ds_put_format(s, "    sent: %llu flow mods in %llu bundles, %llu "
-                  "errors\n", stats->n_flow_mods, stats->n_bundles,
-                  stats->n_errors);
-    ds_put_format(s, "    repaired: %llu foreign, %llu missing, %llu "
-                  "modified, %llu meters, in %llu audits\n",
-                  stats->foreign_removed, stats->missing_readded,
-                  stats->modified_restored, stats->meters_restored,
-                  stats->n_audits);
-    if (sw->last_audit_time) {
-        ds_put_strftime_msec(s, "    last audit: %Y-%m-%d %H:%M:%S.###",
-                             sw->last_audit_time, false);
-        ds_put_format(s, ", took %lld.%03lld ms%s\n",
-                      sw->last_dump_usec / 1000, sw->last_dump_usec % 1000,
-                      sw->monitor_active ? "" : ", no flow monitor");
-    }
-    if (sw->last_error) {
-        ds_put_strftime_msec(s, "    last error: %Y-%m-%d %H:%M:%S.###: ",
-                             sw->last_error_time, false);
-        ds_put_format(s, "%s\n", sw->last_error);
-    }
-}
-
-static void
-put_integer(struct json *object, const char *name, unsigned long long int n)
-{
-    json_object_put(object, name, json_integer_create(n));
-}
-
-struct json *
-of_switch_to_json(const struct of_switch *sw)
-{
-    struct json *object = json_object_create();
-    const struct of_switch_stats *stats = &sw->stats;
-
-    json_object_put_string(object, "name", of_switch_get_name(sw));
-    json_object_put_string(object, "state", (of_switch_is_alive(sw)
-                                             ? state_name(sw->state)
-                                             : "closed"));
-    json_object_put(object, "attached",
-                    json_boolean_create(sw->desired != NULL));
-    json_object_put(object, "synced",
-                    json_boolean_create(of_switch_is_synced(sw)));
-    if (sw->state >= S_IDLE) {
-        json_object_put_format(object, "datapath_id", "%016"PRIx64, sw->dpid);
-        json_object_put_format(object, "openflow", "1.%d", sw->version - 1);
-    }
-    put_integer(object, "installed", sw->n_installed);
-    put_integer(object, "in_flight", sw->ops.n);
-    put_integer(object, "bundles", stats->n_bundles);
-    put_integer(object, "flow_mods", stats->n_flow_mods);
-    put_integer(object, "errors", stats->n_errors);
-    put_integer(object, "audits", stats->n_audits);
-    put_integer(object, "foreign_removed", stats->foreign_removed);
-    put_integer(object, "missing_readded", stats->missing_readded);
-    put_integer(object, "modified_restored", stats->modified_restored);
-    put_integer(object, "meters_restored", stats->meters_restored);
-    put_integer(object, "packet_ins", stats->n_packet_ins);
-    json_object_put(object, "flow_monitor",
-                    json_boolean_create(sw->monitor_active));
-    if (sw->last_audit_time) {
-        put_integer(object, "last_audit", sw->last_audit_time);
-        put_integer(object, "audit_usec", sw->last_dump_usec);
-    }
-    if (sw->last_error) {
-        json_object_put_string(object, "last_error", sw->last_error);
-        put_integer(object, "last_error_time", sw->last_error_time);
-    }
-    return object;
 }

@@ -105,7 +105,7 @@ struct of_meter {
     uint32_t burst;             /* Packets. */
 };
 
-/* Counters since the connection was accepted. */
+/* Counters since the connection was accepted, all of them cumulative. */
 struct of_switch_stats {
     unsigned long long int n_bundles;           /* Acknowledged. */
     unsigned long long int n_flow_mods;         /* Acknowledged. */
@@ -116,6 +116,23 @@ struct of_switch_stats {
     unsigned long long int modified_restored;   /* had been changed. */
     unsigned long long int meters_restored;
     unsigned long long int n_packet_ins;
+};
+
+struct of_switch_status {
+    const char *name;           /* As of_switch_get_name(). */
+    const char *state;          /* E.g. "synced". */
+    bool attached;
+    bool synced;                /* As of_switch_is_synced(). */
+    uint64_t dpid;              /* If 'openflow_minor'. */
+    int openflow_minor;         /* 5 for OpenFlow 1.5, 0 during handshake. */
+    bool flow_monitor;          /* Foreign changes are noticed at once. */
+    size_t n_installed;         /* Flows, at the last dump or bundle. */
+    size_t n_in_flight;         /* Flow mods, not acknowledged. */
+    struct of_switch_stats stats;
+    long long int last_audit_time;  /* Ms on the wall clock, 0 if never. */
+    long long int last_audit_usec;  /* Processing time. */
+    const char *last_error;         /* NULL if there was none. */
+    long long int last_error_time;  /* Ms on the wall clock. */
 };
 
 /* Creates a switch on connection 'accepted', which comes from
@@ -205,6 +222,7 @@ void of_switch_packet_out(struct of_switch *,
 
 /* For people and for programs. */
 void of_switch_get_stats(const struct of_switch *, struct of_switch_stats *);
+void of_switch_get_status(const struct of_switch *, struct of_switch_status *);
 void of_switch_format(const struct of_switch *, struct ds *);
 struct json *of_switch_to_json(const struct of_switch *);
 
