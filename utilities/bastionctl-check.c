@@ -225,12 +225,12 @@ end_init_ip(struct ctl_context *ctx, struct end *end,
     const struct bsrec_container *container
         = find_container_by_ip(ctx, owner ? owner : network, ip,
                                ds_cstr(&text));
-    if (is_host_address(ctx, network, ip, ds_cstr(&text))) {
-        end->type = END_HOST;
-    } else if (container) {
+    if (container) {
         end_init_container(end, container);
         ds_put_format(&text, " (%s)", end->name);
         free(end->name);
+    } else if (is_host_address(ctx, network, ip, ds_cstr(&text))) {
+        end->type = END_HOST;
     } else if (owner || !ip_is_host_address(ip) || is_link_local(ip)) {
         end->type = END_OTHER;
     } else {
@@ -310,6 +310,7 @@ parse_l4(struct ctl_context *ctx, const char *text, struct policy *l4)
 /* A Dependency row, parsed once for all the addresses to look at. */
 struct rule {
     const struct bsrec_dependency *row;
+    const struct bsrec_network *network;        /* That of its services. */
     struct policy *policies;
     size_t n_policies;
 };
@@ -333,39 +334,51 @@ cidr_is_valid(const struct bsrec_cidr_block *block)
     return valid;
 }
 
-/* Returns true if services and CIDR blocks of 'row' are such that the
- * controller accepts it. */
 static bool
-peers_are_valid(const struct bsrec_dependency *row)
+cidrs_are_valid(struct bsrec_cidr_block **cidrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!cidr_is_valid(cidrs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sets '*network' to the network of 'services', if that is null.  Returns
+ * false if any of them is in another network than '*network'. */
+static bool
+get_network(struct bsrec_service **services, size_t n,
+            const struct bsrec_network **network)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (*network && services[i]->network != *network) {
+            return false;
+        }
+        *network = services[i]->network;
+    }
+    return true;
+}
+
+/* If services and CIDR blocks of 'row' are such that the controller accepts
+ * it, returns the network that it is about, otherwise NULL. */
+static const struct bsrec_network *
+network_of_row(const struct bsrec_dependency *row)
 {
     const struct bsrec_network *network = NULL;
+    bool valid = (get_network(row->source_services, row->n_source_services,
+                              &network)
+                  && get_network(row->destination_services,
+                                 row->n_destination_services, &network)
+                  && cidrs_are_valid(row->source_cidrs, row->n_source_cidrs)
+                  && cidrs_are_valid(row->destination_cidrs,
+                                     row->n_destination_cidrs)
+                  && (row->n_source_services || row->n_source_cidrs
+                      || row->n_source_special)
+                  && (row->n_destination_services || row->n_destination_cidrs
+                      || row->n_destination_special));
 
-    for (size_t i = 0; i < row->n_source_services; i++) {
-        if (network && row->source_services[i]->network != network) {
-            return false;
-        }
-        network = row->source_services[i]->network;
-    }
-    for (size_t i = 0; i < row->n_destination_services; i++) {
-        if (network && row->destination_services[i]->network != network) {
-            return false;
-        }
-        network = row->destination_services[i]->network;
-    }
-    for (size_t i = 0; i < row->n_source_cidrs; i++) {
-        if (!cidr_is_valid(row->source_cidrs[i])) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < row->n_destination_cidrs; i++) {
-        if (!cidr_is_valid(row->destination_cidrs[i])) {
-            return false;
-        }
-    }
-    return ((row->n_source_services || row->n_source_cidrs
-             || row->n_source_special)
-            && (row->n_destination_services || row->n_destination_cidrs
-                || row->n_destination_special));
+    return valid ? network : NULL;
 }
 
 /* Initializes 'rule' from 'row' and returns true, if the controller accepts
@@ -373,11 +386,12 @@ peers_are_valid(const struct bsrec_dependency *row)
 static bool
 rule_init(struct rule *rule, const struct bsrec_dependency *row)
 {
-    if (status_is_error(row->status) || !peers_are_valid(row)) {
+    rule->row = row;
+    rule->network = network_of_row(row);
+    if (!rule->network || status_is_error(row->status)) {
         return false;
     }
 
-    rule->row = row;
     rule->policies = xmalloc(MAX(row->n_policies, 1)
                              * sizeof *rule->policies);
     rule->n_policies = 0;
@@ -410,28 +424,63 @@ cidr_contains(const struct bsrec_cidr_block *block, const struct in6_addr *ip)
     return contains;
 }
 
-/* Returns true if one side of a row names an end of type 'type' that belongs
- * to 'service', if it is a container, and uses 'ip', if that is nonnull. */
-static bool
-side_matches(struct bsrec_service **services, size_t n_services,
-             struct bsrec_cidr_block **cidrs, size_t n_cidrs,
-             char **special, size_t n_special,
-             const struct end *end, const struct in6_addr *ip)
+/* One side of a row. */
+struct side {
+    struct bsrec_service **services;
+    size_t n_services;
+    struct bsrec_cidr_block **cidrs;
+    size_t n_cidrs;
+    char **special;
+    size_t n_special;
+};
+
+static struct side
+get_side(const struct bsrec_dependency *row, bool source)
 {
-    for (size_t i = 0; i < n_special; i++) {
-        if (!strcmp(special[i], "any")
-            || (!strcmp(special[i], "host") && end->type == END_HOST)
-            || (!strcmp(special[i], "world") && end->type == END_WORLD)) {
+    return (source
+            ? (struct side) {
+                row->source_services, row->n_source_services,
+                row->source_cidrs, row->n_source_cidrs,
+                row->source_special, row->n_source_special }
+            : (struct side) {
+                row->destination_services, row->n_destination_services,
+                row->destination_cidrs, row->n_destination_cidrs,
+                row->destination_special, row->n_destination_special });
+}
+
+/* Returns true if 'side' says who 'end' is. */
+static bool
+names_end(const struct side *side, const struct end *end)
+{
+    for (size_t i = 0; i < side->n_special; i++) {
+        const char *special = side->special[i];
+
+        if (!strcmp(special, "any")
+            || (!strcmp(special, "host") && end->type == END_HOST)
+            || (!strcmp(special, "world") && end->type == END_WORLD)) {
             return true;
         }
     }
-    for (size_t i = 0; i < n_services; i++) {
-        if (services[i] == end_service(end)) {
+    for (size_t i = 0; i < side->n_services; i++) {
+        if (side->services[i] == end_service(end)) {
             return true;
         }
     }
-    for (size_t i = 0; i < n_cidrs; i++) {
-        if (ip && end->type != END_HOST && cidr_contains(cidrs[i], ip)) {
+    return false;
+}
+
+/* Returns true if 'side' says who 'end' is, or contains its address 'ip',
+ * which may be null if it is not known. */
+static bool
+matches_end(const struct side *side, const struct end *end,
+            const struct in6_addr *ip)
+{
+    if (names_end(side, end)) {
+        return true;
+    }
+    for (size_t i = 0; i < side->n_cidrs; i++) {
+        if (ip && end->type != END_HOST
+            && cidr_contains(side->cidrs[i], ip)) {
             return true;
         }
     }
@@ -468,36 +517,33 @@ struct question {
     bool compared;              /* Was there a pair of addresses? */
 };
 
-/* Adds to 'set' what 'q' lets the source open, if 'egress', or else lets the
- * destination accept. */
+/* Adds to 'set' what the rules of 'network' let 'subject' open to 'peer', if
+ * 'egress', or else let it accept from 'peer'.
+ *
+ * A rule is about those that it names.  An address range in it is only ever
+ * the other side, so that a container cannot get rights by an address. */
 static void
 collect_half(const struct question *q, bool egress,
-             const struct end *source, const struct in6_addr *src_ip,
-             const struct end *destination, const struct in6_addr *dst_ip,
+             const struct bsrec_network *network, const struct end *subject,
+             const struct end *peer, const struct in6_addr *peer_ip,
              struct policy_set *set)
 {
     for (size_t i = 0; i < q->n_rules; i++) {
-        const struct bsrec_dependency *row = q->rules[i].row;
+        const struct rule *rule = &q->rules[i];
+        struct side subjects = get_side(rule->row, egress);
+        struct side peers = get_side(rule->row, !egress);
 
-        if (strcmp(row->direction, egress ? "ingress" : "egress")
-            && side_matches(row->source_services, row->n_source_services,
-                            row->source_cidrs, row->n_source_cidrs,
-                            row->source_special, row->n_source_special,
-                            source, src_ip)
-            && side_matches(row->destination_services,
-                            row->n_destination_services,
-                            row->destination_cidrs,
-                            row->n_destination_cidrs,
-                            row->destination_special,
-                            row->n_destination_special,
-                            destination, dst_ip)) {
-            for (size_t j = 0; j < q->rules[i].n_policies; j++) {
-                struct policy policy;
+        if (rule->network != network
+            || !strcmp(rule->row->direction, egress ? "ingress" : "egress")
+            || !names_end(&subjects, subject)
+            || !matches_end(&peers, peer, peer_ip)) {
+            continue;
+        }
+        for (size_t j = 0; j < rule->n_policies; j++) {
+            struct policy policy;
 
-                if (policy_intersect(&q->rules[i].policies[j], &q->l4,
-                                     &policy)) {
-                    policy_set_add(set, &policy);
-                }
+            if (policy_intersect(&rule->policies[j], &q->l4, &policy)) {
+                policy_set_add(set, &policy);
             }
         }
     }
@@ -551,17 +597,19 @@ evaluate_pair(struct question *q, const struct in6_addr *src_ip,
     if (!isolates(&q->source, "egress")) {
         policy_set_add(&egress, &q->l4);
     } else {
-        struct end seen = seen_from(&q->destination, src->network);
+        const struct bsrec_network *network = src->network;
+        struct end seen = seen_from(&q->destination, network);
 
-        collect_half(q, true, &q->source, src_ip, &seen, dst_ip, &egress);
+        collect_half(q, true, network, &q->source, &seen, dst_ip, &egress);
     }
     if (!isolates(&q->destination, "ingress")) {
         policy_set_add(&ingress, &q->l4);
     } else {
-        struct end seen = seen_from(&q->source,
-                                    dst ? dst->network : src->network);
+        const struct bsrec_network *network = dst ? dst->network
+                                                  : src->network;
+        struct end seen = seen_from(&q->source, network);
 
-        collect_half(q, false, &seen, src_ip, &q->destination, dst_ip,
+        collect_half(q, false, network, &q->destination, &seen, src_ip,
                      &ingress);
     }
 

@@ -106,14 +106,6 @@ parse_dependency_settings(struct ctl_context *ctx,
     return parse_policies(ctx, settings);
 }
 
-/* Host and world are ends of a container's connections: bastion has no say in
- * what they do among themselves. */
-static bool
-may_be_container(const struct peer *peer)
-{
-    return peer->type != PEER_HOST && peer->type != PEER_WORLD;
-}
-
 static bool
 check_peers(struct ctl_context *ctx,
             const struct dependency_settings *settings)
@@ -121,12 +113,12 @@ check_peers(struct ctl_context *ctx,
     const struct bsrec_service *source = NULL;
     const struct bsrec_service *destination = NULL;
 
-    if (!may_be_container(&settings->source)
-        && !may_be_container(&settings->destination)) {
+    if (settings->source.type != PEER_SERVICE
+        && settings->destination.type != PEER_SERVICE) {
         bad_argument(ctx, "DST",
-                     xasprintf("%s: expected a NETWORK/SERVICE, cidr: or any, "
-                               "because no container is in %s",
-                               ctx->argv[2], ctx->argv[1]));
+                     xasprintf("%s: expected NETWORK/SERVICE, because SRC is "
+                               "none, and a dependency is about the "
+                               "containers of a service", ctx->argv[2]));
         return false;
     }
     if (settings->source.type == PEER_SERVICE) {
