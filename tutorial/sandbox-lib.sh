@@ -236,6 +236,11 @@ sandbox_build_variable() {
 sandbox_find_programs() {
     local ovs=$SANDBOX_OVS_BUILD dir
     PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+    dir=$SANDBOX_LIB_DIR/../..
+    # Installed, perhaps with a prefix that is not in PATH.
+    if [ -e "$dir/sbin/bastion-controller" ]; then
+        PATH=$PATH:$dir/bin:$dir/sbin
+    fi
     if [ -n "$SANDBOX_BUILD" ]; then
         dir=$(cd "$SANDBOX_BUILD" 2>/dev/null && pwd) \
             || sandbox_die "build directory \"$SANDBOX_BUILD\" not found"
