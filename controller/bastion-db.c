@@ -79,7 +79,8 @@ struct known_row {
     struct uuid uuid;
     const struct row_class *class;
     struct ovs_list status_node;    /* In 'new_statuses', or empty list. */
-    struct row_statistics *stats;   /* To be written, or NULL. */
+    uint32_t stats_hash;            /* Of the statistics that the database
+                                     * has, 0 if not known. */
 };
 
 struct bastion_db {
@@ -111,10 +112,7 @@ struct bastion_db {
     int64_t applied;                /* Generation, -1 if none yet. */
     long long int applied_at;       /* Wall-clock time, in ms. */
 
-    /* Statistics. */
-    struct row_statistics node_stats;
-    bool stats_pending;
-    long long int next_stats;       /* Not before this time, in ms. */
+    long long int next_stats;       /* No statistics before, in ms. */
 
     bool in_flight;                 /* Is a transaction under way? */
     long long int next_write;       /* Not before this time, in ms. */
@@ -219,7 +217,9 @@ static void known_row_destroy(struct bastion_db *, struct known_row *);
 static void recheck_all(struct bastion_db *);
 static bool write_statuses(struct bastion_db *, const struct compiler *);
 static void write_node(struct bastion_db *);
-static void write_statistics(struct bastion_db *);
+static void write_statistics(struct bastion_db *,
+                             const struct flow_table *const *tables,
+                             size_t n_tables);
 static bool set_node_condition(struct bastion_db *);
 
 /* Life cycle. */
@@ -425,7 +425,6 @@ bastion_db_update(struct bastion_db *db, struct compiler *compiler)
         return;
     }
     write_node(db);
-    write_statistics(db);
 }
 
 void
@@ -532,7 +531,10 @@ bastion_db_get_applied(const struct bastion_db *db)
 bool
 bastion_db_wants_statistics(const struct bastion_db *db)
 {
-    return db->initialized && time_msec() >= db->next_stats;
+    long long int now = time_msec();
+
+    return (db->txn && db->initialized && now >= db->next_stats
+            && now >= db->next_write);
 }
 
 void
@@ -540,26 +542,7 @@ bastion_db_set_statistics(struct bastion_db *db,
                           const struct flow_table *const *tables,
                           size_t n_tables)
 {
-    struct known_row *known;
-
-    HMAP_FOR_EACH (known, hmap_node, &db->rows) {
-        if (known->class->set_statistics) {
-            if (!known->stats) {
-                known->stats = xmalloc(sizeof *known->stats);
-            }
-            memset(known->stats, 0, sizeof *known->stats);
-            for (size_t i = 0; i < n_tables; i++) {
-                row_statistics_add_owner(known->stats, tables[i],
-                                         &known->uuid);
-            }
-        }
-    }
-
-    memset(&db->node_stats, 0, sizeof db->node_stats);
-    for (size_t i = 0; i < n_tables; i++) {
-        row_statistics_add_table(&db->node_stats, tables[i]);
-    }
-    db->stats_pending = true;
+    write_statistics(db, tables, n_tables);
     db->next_stats = time_msec() + STATISTICS_INTERVAL;
 }
 
@@ -643,7 +626,6 @@ known_row_destroy(struct bastion_db *db, struct known_row *known)
 {
     hmap_remove(&db->rows, &known->hmap_node);
     ovs_list_remove(&known->status_node);
-    free(known->stats);
     free(known);
 }
 
@@ -651,14 +633,20 @@ static void
 tell_row(struct bastion_db *db, struct compiler *compiler,
          const struct row_class *class, const struct ovsdb_idl_row *row)
 {
+    struct known_row *known = known_row_find(db, &row->uuid);
+
     COVERAGE_INC(bastion_db_row_changed);
-    if (!known_row_find(db, &row->uuid)) {
-        struct known_row *known = xzalloc(sizeof *known);
+    if (!known) {
+        known = xzalloc(sizeof *known);
         known->uuid = row->uuid;
         known->class = class;
         ovs_list_init(&known->status_node);
         hmap_insert(&db->rows, &known->hmap_node, uuid_hash(&row->uuid));
     }
+
+    /* Statistics do not survive a restart of the database server, after which
+     * all rows come here again. */
+    known->stats_hash = 0;
     class->tell(compiler, row);
 }
 
@@ -794,7 +782,8 @@ read_bastion_row(struct bastion_db *db, struct compiler *compiler,
 
 /* Writing. */
 
-/* Compares the status of every row again with what the database has: a
+/* Compares the status of every row again with what the database has, and its
+ * statistics when their time comes: a
  * transaction that would have written some has failed, or the database is
  * not the one it was. */
 static void
@@ -806,6 +795,7 @@ recheck_all(struct bastion_db *db)
         if (ovs_list_is_empty(&known->status_node)) {
             ovs_list_push_back(&db->new_statuses, &known->status_node);
         }
+        known->stats_hash = 0;
     }
 }
 
@@ -936,40 +926,69 @@ free_keys(char **keys, size_t n)
     }
 }
 
-/* Only what has changed gets into the transaction, because the columns have
- * been registered so. */
+/* Nearly all rows have counted nothing since the last time, so that it pays
+ * not to bother the database library with them. */
 static void
-write_statistics(struct bastion_db *db)
+write_row_statistics(struct bastion_db *db, struct known_row *known,
+                     const struct flow_table *const *tables, size_t n_tables)
 {
-    char *keys[ROW_STATISTICS_MAX_KEYS];
-    int64_t values[ROW_STATISTICS_MAX_KEYS];
-    struct known_row *known;
-    size_t n;
+    struct row_statistics stats;
 
-    if (!db->stats_pending) {
+    memset(&stats, 0, sizeof stats);
+    for (size_t i = 0; i < n_tables; i++) {
+        row_statistics_add_owner(&stats, tables[i], &known->uuid);
+    }
+
+    uint32_t hash = hash_bytes(&stats, sizeof stats, 0) | 1;
+    if (hash == known->stats_hash) {
         return;
     }
-    db->stats_pending = false;
 
-    COVERAGE_INC(bastion_db_statistics_written);
-    HMAP_FOR_EACH (known, hmap_node, &db->rows) {
-        const struct ovsdb_idl_row *row;
+    const struct ovsdb_idl_row *row = ovsdb_idl_get_row_for_uuid(
+        db->loop.idl, known->class->table, &known->uuid);
+    if (row) {
+        char *keys[ROW_STATISTICS_MAX_KEYS];
+        int64_t values[ROW_STATISTICS_MAX_KEYS];
+        size_t n = row_statistics_get(&stats, keys, values);
 
-        if (known->stats
-            && (row = ovsdb_idl_get_row_for_uuid(
-                    db->loop.idl, known->class->table, &known->uuid))) {
-            n = row_statistics_get(known->stats, keys, values);
-            known->class->set_statistics(row, (const char **) keys, values, n);
-            free_keys(keys, n);
-        }
-        free(known->stats);
-        known->stats = NULL;
+        known->class->set_statistics(row, (const char **) keys, values, n);
+        free_keys(keys, n);
+        known->stats_hash = hash;
     }
+}
 
+static void
+write_node_statistics(struct bastion_db *db,
+                      const struct flow_table *const *tables, size_t n_tables)
+{
     const struct bsrec_node *node = db->node ? find_node_row(db) : NULL;
+
     if (node && !db->duplicate_node) {
-        n = row_statistics_get(&db->node_stats, keys, values);
+        char *keys[ROW_STATISTICS_MAX_KEYS];
+        int64_t values[ROW_STATISTICS_MAX_KEYS];
+        struct row_statistics stats;
+
+        memset(&stats, 0, sizeof stats);
+        for (size_t i = 0; i < n_tables; i++) {
+            row_statistics_add_table(&stats, tables[i]);
+        }
+        size_t n = row_statistics_get(&stats, keys, values);
         bsrec_node_set_statistics(node, (const char **) keys, values, n);
         free_keys(keys, n);
     }
+}
+
+static void
+write_statistics(struct bastion_db *db,
+                 const struct flow_table *const *tables, size_t n_tables)
+{
+    struct known_row *known;
+
+    COVERAGE_INC(bastion_db_statistics_written);
+    HMAP_FOR_EACH (known, hmap_node, &db->rows) {
+        if (known->class->set_statistics) {
+            write_row_statistics(db, known, tables, n_tables);
+        }
+    }
+    write_node_statistics(db, tables, n_tables);
 }

@@ -61,8 +61,9 @@ int64_t bastion_db_get_generation(const struct bastion_db *);
 void bastion_db_set_applied(struct bastion_db *, int64_t generation);
 int64_t bastion_db_get_applied(const struct bastion_db *);
 
-/* Is it time to give statistics?  If so, the caller should pass the tables of
- * all bridges to bastion_db_set_statistics(). */
+/* Is it time to write statistics, and possible?  If so, the caller may have
+ * those of 'tables', which should be the tables of all bridges, written with
+ * bastion_db_set_statistics(), before bastion_db_wait(). */
 bool bastion_db_wants_statistics(const struct bastion_db *);
 void bastion_db_set_statistics(struct bastion_db *,
                                const struct flow_table *const *tables,
