@@ -179,3 +179,29 @@ tests_test_nd_responder_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_nd_responder_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)
+
+# Unit tests of controller/'s core.
+unit_core_tests = \
+	tests/test-compiler \
+	tests/test-flow-table \
+	tests/test-netmap
+check_PROGRAMS += $(unit_core_tests)
+TESTS += $(unit_core_tests)
+tests_test_compiler_SOURCES = \
+	tests/test-compiler.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_compiler_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_compiler_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+tests_test_flow_table_SOURCES = tests/test-flow-table.c
+tests_test_flow_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_flow_table_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+tests_test_netmap_SOURCES = tests/test-netmap.c
+tests_test_netmap_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_netmap_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
