@@ -109,14 +109,17 @@ SYSTEM_TESTS = \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
 	tests/system/restart.sh \
-	tests/system/spoof-matrix.sh
+	tests/system/spoof-matrix.sh \
+	tests/system/tamper.sh
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/common.sh \
+	tests/system/openflow.py \
 	tests/system/policy.py \
 	tests/system/restart.py \
 	tests/system/scene.py \
 	tests/system/spoof-matrix.py \
+	tests/system/tamper.py \
 	tests/system/wire.py
 
 check-system: all $(check_PROGRAMS)
