@@ -192,12 +192,12 @@ bool of_switch_is_synced(const struct of_switch *);
 /* Requests a fresh dump and then calls 'cb' once, from of_switch_run() or
  * of_switch_destroy().
  *
- * 'error' is NULL if the dump was successful.  'diff' then has lines about each
- * of the 'n' differences, in flows and meters, between what had been committed
- * and what was installed, before any repair: "-" for what was not installed,
- * "+" for what should not have been.  ('diff' is cut off, but 'n' is not, if
- * there are very many.)  Otherwise 'error' says what happened and 'diff' is
- * empty. */
+ * 'error' is NULL if the dump was successful.  'diff' then has lines about
+ * each of the 'n' differences, in flows and meters, between what had been
+ * committed and what was installed, before any repair: "-" for what was not
+ * installed, "+" for what should not have been.  ('diff' is cut off, but 'n'
+ * is not, if there are very many.)  Otherwise 'error' says what happened and
+ * 'diff' is empty. */
 typedef void of_switch_dump_cb(void *aux, const char *error,
                                const struct ds *diff, size_t n);
 void of_switch_request_dump(struct of_switch *, of_switch_dump_cb *,
