@@ -41,8 +41,9 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 #define MIN_AUDIT_INTERVAL 1000
 #define STATISTICS_INTERVAL 10000
 
-/* After a transaction that the database refused. */
-#define WRITE_BACKOFF 1000              /* Milliseconds. */
+/* After a transaction that the database refused; doubles each time. */
+#define MIN_WRITE_BACKOFF 1000          /* Milliseconds. */
+#define MAX_WRITE_BACKOFF 60000
 
 /* After another controller has taken this node's row. */
 #define DUPLICATE_BACKOFF 60000         /* Milliseconds. */
@@ -115,6 +116,7 @@ struct bastion_db {
     long long int next_stats;       /* No statistics before, in ms. */
 
     bool in_flight;                 /* Is a transaction under way? */
+    int write_backoff;              /* After the next failure, in ms. */
     long long int next_write;       /* Not before this time, in ms. */
 };
 
@@ -319,6 +321,7 @@ bastion_db_create(const char *remote)
     db->instance = xasprintf(UUID_FMT, UUID_ARGS(&instance));
     db->applied = -1;
     db->next_stats = LLONG_MIN;
+    db->write_backoff = MIN_WRITE_BACKOFF;
     db->next_write = LLONG_MIN;
     set_node_condition(db);
     return db;
@@ -427,23 +430,37 @@ bastion_db_update(struct bastion_db *db, struct compiler *compiler)
     write_node(db);
 }
 
+/* A transaction has failed.  'error' is the reason if it is known. */
+static void
+handle_failure(struct bastion_db *db, const char *error)
+{
+    recheck_all(db);
+
+    /* One that was not even sent, for want of a connection, is another thing:
+     * it is time for the next one when the connection is back. */
+    if (db->in_flight) {
+        VLOG_WARN_RL(&rl, "%s: transaction failed (%s), will try again in %d "
+                     "ms", db->remote, error ? error : "unknown reason",
+                     db->write_backoff);
+        db->next_write = time_msec() + db->write_backoff;
+        db->write_backoff = MIN(db->write_backoff * 2, MAX_WRITE_BACKOFF);
+        poll_timer_wait_until(db->next_write);
+    }
+}
+
 void
 bastion_db_wait(struct bastion_db *db)
 {
+    const struct ovsdb_idl_txn *txn = db->loop.committing_txn;
+    char *error = txn ? xstrdup(ovsdb_idl_txn_get_error(txn)) : NULL;
     int retval = ovsdb_idl_loop_commit_and_wait(&db->loop);
 
     db->txn = NULL;
     if (!retval) {
-        /* Without a connection, one that was never sent fails, too. */
-        if (db->in_flight) {
-            VLOG_WARN_RL(&rl, "%s: transaction failed, will try again",
-                         db->remote);
-        }
-        recheck_all(db);
-        db->next_write = time_msec() + WRITE_BACKOFF;
-        poll_timer_wait_until(db->next_write);
-    } else if (retval > 0 && db->writing_node) {
-        db->node_written = true;
+        handle_failure(db, error);
+    } else if (retval > 0 && db->in_flight) {
+        db->write_backoff = MIN_WRITE_BACKOFF;
+        db->node_written |= db->writing_node;
     }
     if (retval >= 0) {
         db->writing_node = false;
@@ -452,6 +469,7 @@ bastion_db_wait(struct bastion_db *db)
     if (db->duplicate_node) {
         poll_timer_wait_until(db->duplicate_until);
     }
+    free(error);
 }
 
 /* Accessors. */
