@@ -24,7 +24,7 @@ COVERAGE_DEFINE(flow_sync_grave_overflow);
 COVERAGE_DEFINE(flow_sync_grave_expired);
 
 #define MAX_TEXT_LINES 1000
-#define GRAVE_TIMEOUT 60000         /* In milliseconds. */
+#define GRAVE_TIMEOUT 600000        /* In milliseconds. */
 #define GRAVE_CHECK_INTERVAL 5000   /* In milliseconds. */
 
 /* A flow that is installed, but not as it was committed. */

@@ -150,7 +150,8 @@ void flow_graves_destroy(struct flow_graves *);
 
 /* Remembers those deletions in 'ops' that the switch will report. */
 void flow_graves_add(struct flow_graves *, const struct flow_ops *ops);
-/* Forgets about deletions that have not been reported for a minute. */
+/* Forgets about deletions that have not been reported for ten minutes: the
+ * switch may refuse them for a while. */
 void flow_graves_expire(struct flow_graves *);
 
 /* Adds the last counters of a flow to the statistics of 'table'. */

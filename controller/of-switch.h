@@ -39,10 +39,8 @@
  *     of_switch_wait(sw);
  *     poll_block();
  *
- * A table must not change between of_switch_run() and of_switch_wait() unless
- * the loop runs again without blocking, because it is of_switch_run() that
- * starts sending.  of_switch_wait() wakes up immediately if there are unsent
- * changes, so that the order above is right, too.
+ * of_switch_wait() wakes up at once if the table has changed since
+ * of_switch_run(), so that the order does not matter.
  *
  *
  * Audit
