@@ -23,7 +23,7 @@ DOC_PAGES = \
 	Documentation/reference/database.rst \
 	Documentation/reference/drop-reasons.rst \
 	Documentation/reference/flow-tables.rst
-EXTRA_DIST += $(DOC_PAGES)
+EXTRA_DIST += $(DOC_PAGES) Documentation/conf.py
 EXTRA_DIST += \
 	build-aux/check-docs \
 	tests/check-docs \
