@@ -266,6 +266,24 @@ report_conflict(struct ctl_context *ctx, const char *argument,
     free(name);
 }
 
+/* Returns a container that is behind 'interface' of 'node', or NULL.  A
+ * container without a node is wherever its interface is. */
+static const struct bsrec_container *
+find_interface_user(struct ctl_context *ctx, const char *interface,
+                    const char *node)
+{
+    const struct bsrec_container *container;
+
+    BSREC_CONTAINER_FOR_EACH (container, ctx->idl) {
+        if (!strcmp(container->interface, interface)
+            && (!node || !container->node
+                || !strcmp(container->node, node))) {
+            return container;
+        }
+    }
+    return NULL;
+}
+
 /* Reports an error and returns false if another container has something that
  * the new one wants for itself. */
 static bool
@@ -276,16 +294,7 @@ check_conflicts(struct ctl_context *ctx,
     const char *interface = settings->interface;
     const struct bsrec_container *other;
 
-    /* A container without a node is wherever its interface is. */
-    if (!settings->node) {
-        other = find_claim(ctx, "interface %s", interface);
-    } else {
-        other = find_claim(ctx, "interface %s on %s", interface,
-                           settings->node);
-        if (!other) {
-            other = find_claim(ctx, "interface %s on *", interface);
-        }
-    }
+    other = find_interface_user(ctx, interface, settings->node);
     if (other) {
         report_conflict(ctx, "INTERFACE", interface, other);
         return false;
@@ -398,8 +407,8 @@ cmd_container_del(struct ctl_context *ctx)
 
     container = find_container(ctx, ctx->argv[1], !if_exists);
     if (container) {
+        unindex_container(ctx, container);
         bsrec_container_delete(container);
-        row_index_invalidate(ctx);
     }
 }
 

@@ -337,8 +337,9 @@ find_shared_row(struct ctl_context *ctx,
 }
 
 /* Removes from 'dependency' the policies of 'settings', or all of them if
- * there are none.  Removes those that it found from 'missing'. */
-static void
+ * there are none.  Removes those that it found from 'missing'.  Returns false
+ * if nothing was left, so that it has deleted 'dependency'. */
+static bool
 reduce_dependency(const struct bsrec_dependency *dependency,
                   const struct dependency_settings *settings,
                   struct svec *missing)
@@ -358,12 +359,14 @@ reduce_dependency(const struct bsrec_dependency *dependency,
         free(policy);
     }
 
-    if (!rest.n) {
+    bool something_left = rest.n > 0;
+    if (!something_left) {
         bsrec_dependency_delete(dependency);
     } else if (rest.n < dependency->n_policies) {
         set_policies(dependency, &rest);
     }
     svec_destroy(&rest);
+    return something_left;
 }
 
 static void
@@ -402,10 +405,12 @@ cmd_dependency_del(struct ctl_context *ctx)
     size_t n_rows = 0;
 
     svec_clone(&missing, &settings.policies);
-    SHASH_FOR_EACH (node, &index->dependencies) {
+    SHASH_FOR_EACH_SAFE (node, &index->dependencies) {
         if (matches_settings(node->name, &settings)) {
-            reduce_dependency(node->data, &settings, &missing);
             n_rows++;
+            if (!reduce_dependency(node->data, &settings, &missing)) {
+                unindex_dependency(ctx, node);
+            }
         }
     }
     if (!n_rows) {
@@ -414,7 +419,6 @@ cmd_dependency_del(struct ctl_context *ctx)
         ctl_error(ctx, "dependency %s -> %s has no policy %s", ctx->argv[1],
                   ctx->argv[2], missing.names[0]);
     }
-    row_index_invalidate(ctx);
 
     svec_destroy(&missing);
     dependency_settings_destroy(&settings);

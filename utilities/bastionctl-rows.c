@@ -101,6 +101,7 @@ void
 row_index_init(struct row_index *index)
 {
     index->valid = false;
+    index->has_conflicts = false;
     shash_init(&index->networks);
     shash_init(&index->services);
     shash_init(&index->containers);
@@ -176,6 +177,7 @@ inventory_with_dependencies(struct ctl_context *ctx)
 static void OVS_PRINTF_FORMAT(3, 4)
 claim(struct ctl_context *ctx, const void *row, const char *format, ...)
 {
+    struct row_index *index = row_index(ctx);
     va_list args;
 
     va_start(args, format);
@@ -184,7 +186,9 @@ claim(struct ctl_context *ctx, const void *row, const char *format, ...)
 
     /* If the database has a conflict already, the first row is as good as any
      * other to name in an error message. */
-    shash_add_once(&row_index(ctx)->claims, key, row);
+    if (!shash_add_once(&index->claims, key, row)) {
+        index->has_conflicts = true;
+    }
     free(key);
 }
 
@@ -220,30 +224,78 @@ index_service(struct ctl_context *ctx, const struct bsrec_service *service)
     free(name);
 }
 
+/* Appends to 'claims' what no other container may have, in words. */
+static void
+get_container_claims(const struct bsrec_container *container,
+                     struct svec *claims)
+{
+    const char *network = container->service->network->name;
+    char *mac = canonical_mac(container->mac);
+
+    svec_add_nocopy(claims, xasprintf("MAC %s/%s", network, mac));
+    for (size_t i = 0; i < container->n_ips; i++) {
+        char *ip = canonical_ip(container->ips[i]);
+
+        svec_add_nocopy(claims, xasprintf("IP %s/%s", network, ip));
+        free(ip);
+    }
+    free(mac);
+}
+
 void
 index_container(struct ctl_context *ctx,
                 const struct bsrec_container *container)
 {
-    const char *network = container->service->network->name;
     char *name = container_name(container);
+    struct svec claims = SVEC_EMPTY_INITIALIZER;
+    const char *text;
+    size_t i;
 
     shash_add(&row_index(ctx)->containers, name, container);
     free(name);
 
-    claim(ctx, container, "interface %s", container->interface);
-    claim(ctx, container, "interface %s on %s", container->interface,
-          container->node ? container->node : "*");
-
-    char *mac = canonical_mac(container->mac);
-    claim(ctx, container, "MAC %s/%s", network, mac);
-    free(mac);
-
-    for (size_t i = 0; i < container->n_ips; i++) {
-        char *ip = canonical_ip(container->ips[i]);
-
-        claim(ctx, container, "IP %s/%s", network, ip);
-        free(ip);
+    get_container_claims(container, &claims);
+    SVEC_FOR_EACH (i, text, &claims) {
+        claim(ctx, container, "%s", text);
     }
+    svec_destroy(&claims);
+}
+
+static void
+forget(struct shash *shash, const char *key, const void *row)
+{
+    struct shash_node *node = shash_find(shash, key);
+
+    if (node && node->data == row) {
+        shash_delete(shash, node);
+    }
+}
+
+/* Removes 'container', which the caller is about to delete, from the index. */
+void
+unindex_container(struct ctl_context *ctx,
+                  const struct bsrec_container *container)
+{
+    struct row_index *index = row_index(ctx);
+    struct svec claims = SVEC_EMPTY_INITIALIZER;
+    const char *text;
+    size_t i;
+
+    /* What two rows claim must become the other one's. */
+    if (index->has_conflicts) {
+        row_index_invalidate(ctx);
+        return;
+    }
+
+    char *name = container_name(container);
+    forget(&index->containers, name, container);
+    free(name);
+
+    get_container_claims(container, &claims);
+    SVEC_FOR_EACH (i, text, &claims) {
+        forget(&index->claims, text, container);
+    }
+    svec_destroy(&claims);
 }
 
 void
@@ -259,6 +311,13 @@ index_dependency(struct ctl_context *ctx,
     free(key);
     free(destination);
     free(source);
+}
+
+/* Removes a row, which the caller has deleted, from the index. */
+void
+unindex_dependency(struct ctl_context *ctx, struct shash_node *node)
+{
+    shash_delete(&row_index(ctx)->dependencies, node);
 }
 
 const struct bsrec_network *

@@ -22,6 +22,7 @@ struct svec;
  * in words ("IP shop/10.0.0.1"), and its value is the row that has it. */
 struct row_index {
     bool valid;
+    bool has_conflicts;         /* Do two rows claim one thing? */
     struct shash networks;      /* NETWORK -> struct bsrec_network. */
     struct shash services;      /* NETWORK/SERVICE -> bsrec_service. */
     struct shash containers;    /* NETWORK/SERVICE/NAME -> bsrec_container. */
@@ -68,6 +69,8 @@ void index_network(struct ctl_context *, const struct bsrec_network *);
 void index_service(struct ctl_context *, const struct bsrec_service *);
 void index_container(struct ctl_context *, const struct bsrec_container *);
 void index_dependency(struct ctl_context *, const struct bsrec_dependency *);
+void unindex_container(struct ctl_context *, const struct bsrec_container *);
+void unindex_dependency(struct ctl_context *, struct shash_node *);
 
 /* Each returns NULL if there is no such row; then, if 'must_exist', it has
  * also reported an error. */
