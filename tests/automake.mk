@@ -187,7 +187,9 @@ tests_test_nd_responder_LDADD = \
 unit_core_tests = \
 	tests/test-compiler \
 	tests/test-flow-table \
-	tests/test-netmap
+	tests/test-netmap \
+	tests/test-pipeline \
+	tests/test-policy-sim
 check_PROGRAMS += $(unit_core_tests)
 TESTS += $(unit_core_tests)
 tests_test_compiler_SOURCES = \
@@ -206,5 +208,22 @@ tests_test_flow_table_LDADD = \
 tests_test_netmap_SOURCES = tests/test-netmap.c
 tests_test_netmap_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_netmap_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+tests_test_pipeline_SOURCES = \
+	tests/test-pipeline.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_pipeline_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_pipeline_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+EXTRA_DIST += tests/test-pipeline.flows
+tests_test_policy_sim_SOURCES = \
+	tests/test-policy-sim.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_policy_sim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_policy_sim_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)

@@ -317,6 +317,19 @@ check_packet(struct keystone *k, struct ovs *ovs, const struct compiler *c,
     ds_destroy(&explanation);
 }
 
+static bool
+has_network(const struct compiler *c, const char *bridge)
+{
+    const struct netmap_network *network;
+
+    HMAP_FOR_EACH (network, hmap_node, &compiler_get_netmap(c)->networks) {
+        if (!strcmp(network->bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static unsigned int
 check_packets(struct keystone *k, struct ovs *ovs, const struct compiler *c,
               const char *change)
@@ -324,7 +337,8 @@ check_packets(struct keystone *k, struct ovs *ovs, const struct compiler *c,
     unsigned int n = 0;
 
     for (size_t i = 0; i < WORLD_N_BRIDGES; i++) {
-        if (compiler_get_flows(c, bridges[i])) {
+        if (compiler_get_flows(c, bridges[i])
+            && has_network(c, bridges[i])) {
             for (int j = 0; j < PACKETS_PER_STEP; j++, n++) {
                 check_packet(k, ovs, c, bridges[i], change);
             }
