@@ -88,6 +88,8 @@ struct netmap_endpoint {
     char *interface;
     ofp_port_t ofport;          /* OFPP_NONE if not on this node. */
     struct eth_addr mac;
+    uint32_t ifindex;           /* Of the fast path, 0 if it is off. */
+    uint32_t mtu;               /* Of the container's link, if 'ifindex'. */
     struct in6_addr *ips;       /* As declared, then the link-local address */
     size_t n_ips;               /* that follows from 'mac'. */
 };

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+
+#ifndef BASTION_BPF_PARSE_H
+#define BASTION_BPF_PARSE_H 1
+
+/* What the programs need to know of a packet.
+ *
+ * A container with raw sockets can send anything, so each header is checked
+ * before it is read and what is out of the ordinary (options, extension
+ * headers, fragments, wrong lengths) is not looked at any further: Open
+ * vSwitch decides about it. */
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bastion/bpf-abi.h"
+
+/* The part of an ARP packet for IPv4 over Ethernet (RFC 826) that follows the
+ * Ethernet header. */
+struct arp_ipv4 {
+	__be16 hardware_type;
+	__be16 protocol_type;
+	__u8 hardware_len;
+	__u8 protocol_len;
+	__be16 op;
+	__u8 sha[ETH_ALEN];
+	__u8 spa[4];
+	__u8 tha[ETH_ALEN];
+	__u8 tpa[4];
+} __attribute__((packed));
+
+/* A Neighbor Solicitation or Advertisement with one link-layer address option
+ * (RFC 4861 sections 4.3, 4.4 and 4.6.1). */
+struct nd_message {
+	struct icmp6hdr icmp6;
+	__u8 target[16];
+	__u8 option_type;
+	__u8 option_len;	/* In units of 8 bytes. */
+	__u8 option_mac[ETH_ALEN];
+} __attribute__((packed));
+
+#define ICMP_ECHOREPLY 0
+#define ICMP_ECHO 8
+
+#define ND_SOLICIT 135
+#define ND_ADVERT 136
+#define ND_ROUTER_ADVERT 134
+#define ND_REDIRECT 137
+#define ND_OPT_SOURCE_MAC 1
+#define ND_OPT_TARGET_MAC 2
+
+/* A packet that the fast path can handle. */
+struct packet {
+	struct bastion_address source;
+	struct bastion_address destination;
+	__u8 protocol;
+	__u8 tcp_flags;		/* Byte 13 of the TCP header. */
+	__be16 source_port;	/* Identifier of ICMP echo. */
+	__be16 destination_port;	/* Type and code of ICMP. */
+};
+
+#define TCP_FLAG_FIN_BIT 0x01
+#define TCP_FLAG_SYN_BIT 0x02
+#define TCP_FLAG_RST_BIT 0x04
+#define TCP_FLAG_ACK_BIT 0x10
+
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
+	       a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
+}
+
+static __always_inline void map_ipv4(struct bastion_address *address,
+				     const void *ip)
+{
+	__builtin_memset(address->bytes, 0, 10);
+	address->bytes[10] = 0xff;
+	address->bytes[11] = 0xff;
+	__builtin_memcpy(&address->bytes[12], ip, 4);
+}
+
+/* ICMP and ICMPv6 both start with type, code, checksum, and echo messages go
+ * on with an identifier. */
+struct echo {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	__be16 id;
+	__be16 sequence;
+};
+
+/* Combinations of flags that no TCP sends; Open vSwitch's connection tracking
+ * takes them for invalid. */
+static __always_inline bool tcp_flags_make_sense(__u8 flags)
+{
+	if (flags & TCP_FLAG_SYN_BIT)
+		return !(flags & (TCP_FLAG_FIN_BIT | TCP_FLAG_RST_BIT));
+	return flags & (TCP_FLAG_ACK_BIT | TCP_FLAG_RST_BIT);
+}
+
+/* What only a declared DHCP server may send. */
+static __always_inline bool is_dhcp_answer(__be16 source, __be16 destination)
+{
+	return (source == bpf_htons(67) && destination == bpf_htons(68)) ||
+	       (source == bpf_htons(547) && destination == bpf_htons(546));
+}
+
+/* Parses the transport header at 'l4', of a packet whose IP header says that
+ * it is followed by 'len' bytes.  Returns false if it is none that the fast
+ * path tracks. */
+static __always_inline bool parse_transport(struct packet *packet, void *l4,
+					    void *end, __u32 len)
+{
+	struct tcphdr *tcp = l4;
+	struct udphdr *udp = l4;
+	struct echo *echo = l4;
+
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+		if ((void *)(tcp + 1) > end || len < sizeof *tcp ||
+		    tcp->doff < 5)
+			return false;
+		packet->source_port = tcp->source;
+		packet->destination_port = tcp->dest;
+		packet->tcp_flags = ((__u8 *)tcp)[13];
+		return tcp_flags_make_sense(packet->tcp_flags);
+	case IPPROTO_UDP:
+		if ((void *)(udp + 1) > end || len < sizeof *udp)
+			return false;
+		packet->source_port = udp->source;
+		packet->destination_port = udp->dest;
+		return !is_dhcp_answer(udp->source, udp->dest);
+	case IPPROTO_ICMP:
+		if ((void *)(echo + 1) > end || len < sizeof *echo ||
+		    (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY))
+			return false;
+		break;
+	case IPPROTO_ICMPV6:
+		if ((void *)(echo + 1) > end || len < sizeof *echo ||
+		    (echo->type != ICMPV6_ECHO_REQUEST &&
+		     echo->type != ICMPV6_ECHO_REPLY))
+			return false;
+		break;
+	default:
+		return false;
+	}
+	packet->source_port = echo->id;
+	packet->destination_port = bpf_htons(echo->type << 8 | echo->code);
+	return true;
+}
+
+#endif /* parse.h */

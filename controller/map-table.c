@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "controller/map-table.h"
+
+#include <string.h>
+
+#include "bastion/bpf-abi.h"
+#include "hash.h"
+#include "util.h"
+#include "uuid.h"
+
+struct map_owner {
+    struct hmap_node hmap_node;     /* In struct map_table's 'owners'. */
+    struct uuid uuid;
+    struct ovs_list claims;         /* Contains "struct map_claim"s. */
+};
+
+struct map_claim {
+    struct ovs_list entry_node;     /* In struct map_entry's 'claims'. */
+    struct ovs_list owner_node;     /* In struct map_owner's 'claims'. */
+    struct map_entry *entry;
+    struct map_owner *owner;
+    uint8_t value[MAP_VALUE_MAX];
+};
+
+static const struct {
+    const char *name;
+    size_t key_size, value_size;
+} maps[MAP_N] = {
+    [MAP_ENDPOINTS] = { "endpoints", sizeof(uint32_t),
+                        sizeof(struct bastion_endpoint) },
+    [MAP_SOURCES] = { "sources", sizeof(struct bastion_source_key), 1 },
+    [MAP_ADDRESSES] = { "addresses", sizeof(struct bastion_address_key),
+                        sizeof(struct bastion_address_value) },
+    [MAP_PEERS] = { "peers", sizeof(struct bastion_peers_key), 1 },
+    [MAP_POLICY] = { "policy", sizeof(struct bastion_policy_key),
+                     sizeof(struct bastion_policy_value) },
+};
+
+BUILD_ASSERT_DECL(sizeof(struct bastion_source_key) <= MAP_KEY_MAX);
+BUILD_ASSERT_DECL(sizeof(struct bastion_address_key) <= MAP_KEY_MAX);
+BUILD_ASSERT_DECL(sizeof(struct bastion_policy_key) <= MAP_KEY_MAX);
+BUILD_ASSERT_DECL(sizeof(struct bastion_endpoint) <= MAP_VALUE_MAX);
+BUILD_ASSERT_DECL(sizeof(struct bastion_address_value) <= MAP_VALUE_MAX);
+
+size_t
+map_key_size(enum map_id map)
+{
+    return maps[map].key_size;
+}
+
+size_t
+map_value_size(enum map_id map)
+{
+    return maps[map].value_size;
+}
+
+/* Returns the name of 'map' in the object file. */
+const char *
+map_name(enum map_id map)
+{
+    return maps[map].name;
+}
+
+void
+map_table_init(struct map_table *table)
+{
+    memset(table, 0, sizeof *table);
+    hmap_init(&table->entries);
+    hmap_init(&table->owners);
+    ovs_list_init(&table->changed);
+}
+
+static struct map_owner *
+find_owner(const struct map_table *table, const struct uuid *uuid)
+{
+    struct map_owner *owner;
+
+    HMAP_FOR_EACH_WITH_HASH (owner, hmap_node, uuid_hash(uuid),
+                             &table->owners) {
+        if (uuid_equals(&owner->uuid, uuid)) {
+            return owner;
+        }
+    }
+    return NULL;
+}
+
+static void
+entry_destroy(struct map_table *table, struct map_entry *entry)
+{
+    hmap_remove(&table->entries, &entry->hmap_node);
+    ovs_list_remove(&entry->changed_node);
+    free(entry);
+}
+
+void
+map_table_destroy(struct map_table *table)
+{
+    struct map_owner *owner;
+    HMAP_FOR_EACH_SAFE (owner, hmap_node, &table->owners) {
+        map_table_release(table, &owner->uuid);
+    }
+
+    struct map_entry *entry;
+    HMAP_FOR_EACH_SAFE (entry, hmap_node, &table->entries) {
+        entry_destroy(table, entry);
+    }
+    hmap_destroy(&table->entries);
+    hmap_destroy(&table->owners);
+}
+
+static uint32_t
+hash_key(enum map_id map, const void *key)
+{
+    return hash_bytes(key, map_key_size(map), map);
+}
+
+static struct map_entry *
+find_entry(const struct map_table *table, enum map_id map, const void *key)
+{
+    struct map_entry *entry;
+
+    HMAP_FOR_EACH_WITH_HASH (entry, hmap_node, hash_key(map, key),
+                             &table->entries) {
+        if (entry->map == map
+            && !memcmp(entry->key, key, map_key_size(map))) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+/* Returns the entry of 'map' with 'key', which is created if need be. */
+static struct map_entry *
+get_entry(struct map_table *table, enum map_id map, const void *key)
+{
+    struct map_entry *entry = find_entry(table, map, key);
+    if (entry) {
+        return entry;
+    }
+
+    entry = xzalloc(sizeof *entry);
+    entry->map = map;
+    memcpy(entry->key, key, map_key_size(map));
+    ovs_list_init(&entry->claims);
+    ovs_list_init(&entry->changed_node);
+    hmap_insert(&table->entries, &entry->hmap_node, hash_key(map, key));
+    return entry;
+}
+
+/* Takes over the value of the first claim on 'entry'. */
+static void
+update_entry(struct map_table *table, struct map_entry *entry)
+{
+    if (!ovs_list_is_empty(&entry->claims)) {
+        const struct map_claim *first = CONTAINER_OF(
+            ovs_list_front(&entry->claims), struct map_claim, entry_node);
+
+        memcpy(entry->value, first->value, sizeof entry->value);
+    }
+    if (ovs_list_is_empty(&entry->changed_node)) {
+        ovs_list_push_back(&table->changed, &entry->changed_node);
+    }
+}
+
+void
+map_table_claim(struct map_table *table, const struct uuid *uuid,
+                enum map_id map, const void *key, const void *value)
+{
+    struct map_entry *entry = get_entry(table, map, key);
+    struct map_owner *owner = find_owner(table, uuid);
+    struct map_claim *claim = xzalloc(sizeof *claim);
+
+    if (!owner) {
+        owner = xmalloc(sizeof *owner);
+        owner->uuid = *uuid;
+        ovs_list_init(&owner->claims);
+        hmap_insert(&table->owners, &owner->hmap_node, uuid_hash(uuid));
+    }
+    claim->entry = entry;
+    claim->owner = owner;
+    memcpy(claim->value, value, map_value_size(map));
+    ovs_list_push_back(&owner->claims, &claim->owner_node);
+    table->n[map] += ovs_list_is_empty(&entry->claims);
+
+    /* 'claims' is in order of UUID. */
+    struct map_claim *next;
+    LIST_FOR_EACH (next, entry_node, &entry->claims) {
+        if (uuid_compare_3way(uuid, &next->owner->uuid) < 0) {
+            break;
+        }
+    }
+    ovs_list_insert(next ? &next->entry_node : &entry->claims,
+                    &claim->entry_node);
+    update_entry(table, entry);
+}
+
+/* Withdraws every claim of 'uuid'. */
+void
+map_table_release(struct map_table *table, const struct uuid *uuid)
+{
+    struct map_owner *owner = find_owner(table, uuid);
+    if (!owner) {
+        return;
+    }
+
+    struct map_claim *claim;
+    LIST_FOR_EACH_SAFE (claim, owner_node, &owner->claims) {
+        struct map_entry *entry = claim->entry;
+
+        ovs_list_remove(&claim->entry_node);
+        free(claim);
+        table->n[entry->map] -= ovs_list_is_empty(&entry->claims);
+        update_entry(table, entry);
+    }
+    hmap_remove(&table->owners, &owner->hmap_node);
+    free(owner);
+}
+
+static bool
+is_desired(const struct map_entry *entry)
+{
+    return !ovs_list_is_empty(&entry->claims);
+}
+
+static bool
+value_is_installed(const struct map_entry *entry)
+{
+    return (entry->installed
+            && !memcmp(entry->value, entry->installed_value,
+                       map_value_size(entry->map)));
+}
+
+void
+map_table_take_removals(struct map_table *table, map_table_cb *cb, void *aux)
+{
+    struct map_entry *entry;
+
+    LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
+        if (is_desired(entry) && value_is_installed(entry)) {
+            ovs_list_remove(&entry->changed_node);
+            ovs_list_init(&entry->changed_node);
+            continue;
+        }
+        if (entry->installed) {
+            entry->installed = false;
+            cb(entry->map, entry->key, NULL, aux);
+        }
+        if (!is_desired(entry)) {
+            entry_destroy(table, entry);
+        }
+    }
+}
+
+bool
+map_table_has_additions(const struct map_table *table)
+{
+    return !ovs_list_is_empty(&table->changed);
+}
+
+/* Must follow map_table_take_removals() without changes in between. */
+void
+map_table_take_additions(struct map_table *table, map_table_cb *cb, void *aux)
+{
+    struct map_entry *entry;
+
+    LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
+        ovs_list_remove(&entry->changed_node);
+        ovs_list_init(&entry->changed_node);
+        entry->installed = true;
+        memcpy(entry->installed_value, entry->value, sizeof entry->value);
+        cb(entry->map, entry->key, entry->value, aux);
+    }
+}
+
+bool
+map_table_contains(const struct map_table *table, enum map_id map,
+                   const void *key, const void *value)
+{
+    const struct map_entry *entry = find_entry(table, map, key);
+
+    return (entry && is_desired(entry)
+            && !memcmp(entry->value, value, map_value_size(map)));
+}
+
+void
+map_table_for_each(const struct map_table *table, map_table_cb *cb, void *aux)
+{
+    const struct map_entry *entry;
+
+    HMAP_FOR_EACH (entry, hmap_node, &table->entries) {
+        if (is_desired(entry)) {
+            cb(entry->map, entry->key, entry->value, aux);
+        }
+    }
+}
+
+void
+map_table_reset(struct map_table *table)
+{
+    struct map_entry *entry;
+
+    HMAP_FOR_EACH (entry, hmap_node, &table->entries) {
+        entry->installed = false;
+        if (ovs_list_is_empty(&entry->changed_node)) {
+            ovs_list_push_back(&table->changed, &entry->changed_node);
+        }
+    }
+}
