@@ -13,6 +13,12 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/compiler.h \
 	controller/depmap.c \
 	controller/depmap.h \
+	controller/fastpath-driver.c \
+	controller/fastpath-driver.h \
+	controller/fastpath.c \
+	controller/fastpath.h \
+	controller/fastpath-render.c \
+	controller/fastpath-render.h \
 	controller/flow-sync.c \
 	controller/flow-sync.h \
 	controller/flow-table.c \
@@ -29,6 +35,8 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/inspect-trace.h \
 	controller/inspect.c \
 	controller/inspect.h \
+	controller/map-table.c \
+	controller/map-table.h \
 	controller/nd-responder.c \
 	controller/nd-responder.h \
 	controller/netmap.c \
@@ -51,7 +59,7 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/row.h \
 	controller/switches.c \
 	controller/switches.h
-controller_libbastion_controller_la_LIBADD = lib/libbastion.la
+controller_libbastion_controller_la_LIBADD = lib/libbastion.la $(LIBBPF_LIBS)
 
 sbin_PROGRAMS += controller/bastion-controller
 controller_bastion_controller_SOURCES = controller/bastion-controller.c

@@ -14,6 +14,7 @@
 #include "command-line.h"
 #include "controller/bastion-db.h"
 #include "controller/compiler.h"
+#include "controller/fastpath-driver.h"
 #include "controller/host-addresses.h"
 #include "controller/inspect.h"
 #include "controller/node-ovs.h"
@@ -46,6 +47,7 @@ COVERAGE_DEFINE(controller_compiled);
 struct options {
     char *unixctl_path;
     struct svec listeners;
+    char *bpf_directory;
     char *bastion_remote;
     char *ovs_remote;
 };
@@ -63,6 +65,7 @@ struct controller {
     struct node_ovs *node_ovs;
     struct host_addresses *host_addresses;
     struct switches *switches;
+    struct fastpath_driver *fastpath;
     struct inspect *inspect;
 
     char *node;                         /* Name of this node, or NULL. */
@@ -185,8 +188,9 @@ controller_init(struct controller *c, const struct options *options)
     c->bastion_db = bastion_db_create(options->bastion_remote);
     c->node_ovs = node_ovs_create(options->ovs_remote);
     c->host_addresses = host_addresses_create();
+    c->fastpath = fastpath_driver_create(options->bpf_directory);
     c->inspect = inspect_create(c->compiler, c->bastion_db, c->node_ovs,
-                                c->switches);
+                                c->switches, c->fastpath);
 
     /* These start a thread, which daemonize_start() would have lost. */
     stopwatch_create(COMPILE_STOPWATCH, SW_US);
@@ -197,6 +201,7 @@ static void
 controller_destroy(struct controller *c)
 {
     inspect_destroy(c->inspect);
+    fastpath_driver_destroy(c->fastpath);
     switches_destroy(c->switches);
     host_addresses_destroy(c->host_addresses);
     node_ovs_destroy(c->node_ovs);
@@ -263,9 +268,11 @@ run_compiler(struct controller *c)
 
     unsigned long long int start = time_usec();
     int64_t generation = bastion_db_get_generation(c->bastion_db);
+    fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
     bool compiled = compiler_run(c->compiler);
 
     if (compiled) {
+        fastpath_driver_compiled(c->fastpath, c->compiler);
         COVERAGE_INC(controller_compiled);
         stopwatch_start(COMPILE_STOPWATCH, start);
         stopwatch_stop(COMPILE_STOPWATCH, time_usec());
@@ -293,6 +300,9 @@ run_acks(struct controller *c)
     while (n < c->n_acks && c->acks[n].version <= acked) {
         bastion_db_set_applied(c->bastion_db, c->acks[n].generation);
         n++;
+    }
+    if (acked >= c->version) {
+        fastpath_driver_acked(c->fastpath, c->compiler);
     }
     c->n_acks -= n;
     memmove(c->acks, &c->acks[n], c->n_acks * sizeof *c->acks);
@@ -353,6 +363,8 @@ controller_run(struct controller *c)
     run_node_name(c);
     bastion_db_run(c->bastion_db, c->compiler);
 
+    fastpath_driver_set_enabled(c->fastpath,
+                                bastion_db_get_fast_path(c->bastion_db));
     bool ready = run_compiler(c);
     switches_set_audit_interval(c->switches,
                                 bastion_db_get_audit_interval(c->bastion_db));
@@ -374,6 +386,7 @@ controller_wait(struct controller *c)
     node_ovs_wait(c->node_ovs);
     bastion_db_wait(c->bastion_db);
     switches_wait(c->switches);
+    fastpath_driver_wait(c->fastpath);
     inspect_wait(c->inspect);
 }
 
@@ -431,6 +444,7 @@ parse_options(int argc, char *argv[], struct options *options)
 {
     enum {
         OPT_LISTEN = UCHAR_MAX + 1,
+        OPT_BPF_DIRECTORY,
         OPT_UNIXCTL,
         OPT_PEER_CA_CERT,
         OPT_BOOTSTRAP_CA_CERT,
@@ -440,6 +454,7 @@ parse_options(int argc, char *argv[], struct options *options)
     };
     static const struct option long_options[] = {
         {"listen",      required_argument, NULL, OPT_LISTEN},
+        {"bpf-directory", required_argument, NULL, OPT_BPF_DIRECTORY},
         {"unixctl",     required_argument, NULL, OPT_UNIXCTL},
         {"help",        no_argument, NULL, 'h'},
         {"version",     no_argument, NULL, 'V'},
@@ -454,6 +469,7 @@ parse_options(int argc, char *argv[], struct options *options)
 
     memset(options, 0, sizeof *options);
     svec_init(&options->listeners);
+    options->bpf_directory = xstrdup("/sys/fs/bpf/bastion");
     for (;;) {
         int c = getopt_long(argc, argv, short_options, long_options, NULL);
         if (c == -1) {
@@ -463,6 +479,11 @@ parse_options(int argc, char *argv[], struct options *options)
         switch (c) {
         case OPT_LISTEN:
             svec_add(&options->listeners, optarg);
+            break;
+
+        case OPT_BPF_DIRECTORY:
+            free(options->bpf_directory);
+            options->bpf_directory = xstrdup(optarg);
             break;
 
         case OPT_UNIXCTL:
@@ -503,6 +524,7 @@ static void
 options_destroy(struct options *options)
 {
     svec_destroy(&options->listeners);
+    free(options->bpf_directory);
     free(options->bastion_remote);
     free(options->ovs_remote);
 }

@@ -99,6 +99,7 @@ struct bastion_db {
     /* From the Bastion row. */
     int64_t generation;
     int audit_interval;
+    bool fast_path;
 
     /* The row of this node. */
     char *node;
@@ -600,6 +601,12 @@ bastion_db_get_audit_interval(const struct bastion_db *db)
     return db->audit_interval;
 }
 
+bool
+bastion_db_get_fast_path(const struct bastion_db *db)
+{
+    return db->fast_path;
+}
+
 void
 bastion_db_for_each_refused(
     const struct bastion_db *db, const struct compiler *compiler,
@@ -790,6 +797,7 @@ read_bastion_row(struct bastion_db *db, struct compiler *compiler,
                  const struct bsrec_bastion *row)
 {
     db->generation = row->generation;
+    db->fast_path = smap_get_bool(&row->options, "fast-path", false);
     db->audit_interval = parse_audit_interval(smap_get(&row->options,
                                                        "audit-interval"));
     compiler_set_options(

@@ -84,6 +84,9 @@ bool bastion_db_is_duplicate_node(const struct bastion_db *);
 /* In milliseconds. */
 int bastion_db_get_audit_interval(const struct bastion_db *);
 
+/* Should ports be on the fast path? */
+bool bastion_db_get_fast_path(const struct bastion_db *);
+
 /* Calls 'cb' for each row whose status is an error. */
 void bastion_db_for_each_refused(
     const struct bastion_db *, const struct compiler *,

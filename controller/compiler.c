@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "controller/fastpath-render.h"
+#include "controller/map-table.h"
 #include "controller/pipeline.h"
 #include "controller/row.h"
 #include "hash.h"
@@ -25,6 +27,8 @@ static const struct uuid host_owner = { .parts = { 0, 0, 0, 2 } };
 struct port {
     ofp_port_t ofport;
     struct eth_addr mac;
+    uint32_t ifindex;           /* Of the fast path, 0 if it is off. */
+    uint32_t mtu;
 };
 
 /* A bridge of this node. */
@@ -55,6 +59,7 @@ struct compiler {
     /* Output. */
     struct netmap netmap;
     struct depmap depmap;
+    struct map_table maps;
     struct hmap conj_ids;       /* Of "struct conj_id". */
     struct ovs_list graveyard;  /* Of "struct dead_table". */
     unsigned long long int n_compiled;
@@ -96,6 +101,7 @@ compiler_create(void)
     shash_init(&c->bridges);
     netmap_init(&c->netmap);
     depmap_init(&c->depmap);
+    map_table_init(&c->maps);
     hmap_init(&c->conj_ids);
     ovs_list_init(&c->graveyard);
     ovs_list_init(&c->new_statuses);
@@ -146,6 +152,7 @@ compiler_destroy(struct compiler *c)
 
     netmap_destroy(&c->netmap);
     depmap_destroy(&c->depmap);
+    map_table_destroy(&c->maps);
     hmap_destroy(&c->conj_ids);
     free(c->node);
     free(c->host_addresses);
@@ -355,12 +362,27 @@ compiler_set_port(struct compiler *c, const char *bridge_name,
         return;
     }
     if (!port) {
-        port = xmalloc(sizeof *port);
+        port = xzalloc(sizeof *port);
         shash_add(&bridge->ports, interface, port);
     }
     port->ofport = ofport;
     port->mac = mac;
     mark_port_dirty(c, bridge_name, interface);
+}
+
+void
+compiler_set_fastpath(struct compiler *c, const char *bridge_name,
+                      const char *interface, uint32_t ifindex, uint32_t mtu)
+{
+    struct bridge *bridge = shash_find_data(&c->bridges, bridge_name);
+    struct port *port = (bridge ? shash_find_data(&bridge->ports, interface)
+                         : NULL);
+
+    if (port && (port->ifindex != ifindex || port->mtu != mtu)) {
+        port->ifindex = ifindex;
+        port->mtu = mtu;
+        mark_port_dirty(c, bridge_name, interface);
+    }
 }
 
 void
@@ -457,6 +479,8 @@ compiler_clone(const struct compiler *c)
 
             compiler_set_port(new, bridge->name, port_node->name,
                               port->ofport, port->mac);
+            compiler_set_fastpath(new, bridge->name, port_node->name,
+                                  port->ifindex, port->mtu);
         }
     }
 
@@ -482,6 +506,12 @@ const struct netmap *
 compiler_get_netmap(const struct compiler *c)
 {
     return &c->netmap;
+}
+
+struct map_table *
+compiler_get_maps(struct compiler *c)
+{
+    return &c->maps;
 }
 
 const struct depmap *
@@ -780,6 +810,7 @@ release_everywhere(struct compiler *c, const struct uuid *owner)
 {
     struct shash_node *node;
 
+    map_table_release(&c->maps, owner);
     SHASH_FOR_EACH (node, &c->bridges) {
         struct bridge *bridge = node->data;
 
@@ -1125,6 +1156,7 @@ render_network(struct compiler *c, const struct netmap_network *network)
 
         if (bridge == own) {
             pipeline_render_network(&pipeline, bridge->flows, network);
+            fastpath_render_network(&c->maps, network);
         } else if (bridge->flows) {
             pipeline_render_foreign_network(&pipeline, bridge->flows, network);
         }
@@ -1346,12 +1378,15 @@ compile_container(struct compiler *c, struct row *row)
     if (port && (!columns->node
                  || nullable_string_is_equal(columns->node, c->node))) {
         endpoint->ofport = port->ofport;
+        endpoint->ifindex = port->ifindex;
+        endpoint->mtu = port->mtu;
     }
     netmap_add_endpoint(&c->netmap, endpoint);
     if (bridge) {
         struct pipeline pipeline = bridge_pipeline(c, bridge);
 
         pipeline_render_endpoint(&pipeline, bridge->flows, endpoint);
+        fastpath_render_endpoint(&c->maps, endpoint);
     }
     return NULL;
 }
@@ -1518,6 +1553,7 @@ compile_dependency(struct compiler *c, struct row *row)
             c, shash_find_data(&c->bridges, network->bridge));
 
         pipeline_render_rule(&pipeline, flows, rule, row->conj_id);
+        fastpath_render_rule(&c->maps, rule);
     }
     return NULL;
 }

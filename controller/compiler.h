@@ -52,6 +52,7 @@ enum nd_responder {
 };
 
 struct compiler;
+struct map_table;
 
 struct compiler *compiler_create(void);
 void compiler_destroy(struct compiler *);
@@ -79,6 +80,12 @@ void compiler_remove_bridge(struct compiler *, const char *bridge);
 void compiler_set_port(struct compiler *, const char *bridge,
                        const char *interface, ofp_port_t ofport,
                        struct eth_addr mac);
+/* 'ifindex' is that of the interface whose packets the fast path takes for
+ * the port, and 'mtu' its MTU.  The fast path of a port is off until it is
+ * set, and with 'ifindex' 0. */
+void compiler_set_fastpath(struct compiler *, const char *bridge,
+                           const char *interface, uint32_t ifindex,
+                           uint32_t mtu);
 void compiler_remove_port(struct compiler *, const char *bridge,
                           const char *interface);
 /* Every address that the host itself has, except loopback and link-local.  */
@@ -103,6 +110,8 @@ struct flow_table *compiler_get_flows(const struct compiler *,
                                       const char *bridge);
 const struct netmap *compiler_get_netmap(const struct compiler *);
 const struct depmap *compiler_get_depmap(const struct compiler *);
+/* The desired entries of the fast path's maps. */
+struct map_table *compiler_get_maps(struct compiler *);
 enum nd_responder compiler_get_nd_responder(const struct compiler *,
                                             const char *bridge);
 

@@ -16,6 +16,7 @@ struct compiler;
 struct ds;
 struct json;
 struct node_ovs;
+struct fastpath_driver;
 struct switches;
 
 /* What there is to show.  Owns nothing. */
@@ -24,6 +25,7 @@ struct inspect_sources {
     const struct bastion_db *bastion_db;
     const struct node_ovs *node_ovs;
     struct switches *switches;
+    const struct fastpath_driver *fastpath;
 };
 
 void inspect_show_format(const struct inspect_sources *, struct ds *);

@@ -9,6 +9,7 @@
 
 #include "controller/bastion-db.h"
 #include "controller/compiler.h"
+#include "controller/fastpath-driver.h"
 #include "controller/inspect-args.h"
 #include "controller/inspect-format.h"
 #include "controller/inspect-show.h"
@@ -65,7 +66,8 @@ static void request_destroy(struct request *);
 
 struct inspect *
 inspect_create(struct compiler *compiler, const struct bastion_db *bastion_db,
-               const struct node_ovs *node_ovs, struct switches *switches)
+               const struct node_ovs *node_ovs, struct switches *switches,
+               const struct fastpath_driver *fastpath)
 {
     struct inspect *inspect = xzalloc(sizeof *inspect);
 
@@ -73,7 +75,8 @@ inspect_create(struct compiler *compiler, const struct bastion_db *bastion_db,
         .compiler = compiler,
         .bastion_db = bastion_db,
         .node_ovs = node_ovs,
-        .switches = switches
+        .switches = switches,
+        .fastpath = fastpath
     };
     ovs_list_init(&inspect->requests);
     inspect->trace = inspect_trace_create(&inspect->sources);
@@ -237,6 +240,24 @@ for_each_table(const struct inspect *inspect,
         }
     }
     free(nodes);
+}
+
+static void
+cmd_fastpath(struct unixctl_conn *conn, int argc, const char *argv[],
+             void *inspect_)
+{
+    struct inspect *inspect = inspect_;
+    const struct inspect_sources *sources = &inspect->sources;
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    if (!fastpath_driver_format(sources->fastpath, sources->node_ovs,
+                                sources->compiler, argc > 1 ? argv[1] : NULL,
+                                &s)) {
+        reply_error(conn, "%s: no such interface of a container", argv[1]);
+    } else {
+        unixctl_command_reply(conn, ds_cstr(&s));
+    }
+    ds_destroy(&s);
 }
 
 struct flows_aux {
@@ -622,6 +643,7 @@ register_commands(struct inspect *inspect)
         { "bastion/drops", "[-f FORMAT] [PORT]", cmd_drops },
         { "bastion/verify", "[--json]", cmd_verify },
         { "bastion/recompute", "[--json]", cmd_recompute },
+        { "bastion/fastpath", "[PORT]", cmd_fastpath },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {

@@ -19,13 +19,15 @@
 
 struct bastion_db;
 struct compiler;
+struct fastpath_driver;
 struct inspect;
 struct node_ovs;
 struct switches;
 
 /* The arguments must live longer than the returned object. */
 struct inspect *inspect_create(struct compiler *, const struct bastion_db *,
-                               const struct node_ovs *, struct switches *);
+                               const struct node_ovs *, struct switches *,
+                               const struct fastpath_driver *);
 void inspect_run(struct inspect *);
 void inspect_wait(struct inspect *);
 

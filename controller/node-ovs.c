@@ -73,6 +73,7 @@ node_ovs_add_columns(struct ovsdb_idl *idl)
         &ovsrec_interface_col_name,
         &ovsrec_interface_col_ofport,
         &ovsrec_interface_col_mac_in_use,
+        &ovsrec_interface_col_external_ids,
         &ovsrec_controller_col_target,
         &ovsrec_controller_col_connection_mode,
     };
@@ -328,10 +329,22 @@ node_ovs_get_memory_usage(const struct node_ovs *no, struct simap *usage)
 /* Reading. */
 
 static void
+node_port_destroy(struct node_port *port)
+{
+    free(port->veth);
+    free(port);
+}
+
+static void
 node_bridge_destroy(struct node_bridge *bridge)
 {
     if (bridge) {
-        shash_destroy_free_data(&bridge->ports);
+        struct shash_node *node;
+
+        SHASH_FOR_EACH (node, &bridge->ports) {
+            node_port_destroy(node->data);
+        }
+        shash_destroy(&bridge->ports);
         svec_destroy(&bridge->controllers);
         free(bridge->datapath_type);
         free(bridge->name);
@@ -364,8 +377,10 @@ add_interface(struct node_bridge *bridge, const struct node_bridge *old,
                                                   &port->mac)) {
         port->mac = old_port ? old_port->mac : eth_addr_zero;
     }
+    port->veth = nullable_xstrdup(smap_get(&row->external_ids,
+                                           "bastion-veth"));
     if (!shash_add_once(&bridge->ports, row->name, port)) {
-        free(port);
+        node_port_destroy(port);
     }
 }
 

@@ -35,6 +35,9 @@ struct simap;
 struct node_port {
     ofp_port_t ofport;          /* OFPP_NONE if it has none (yet). */
     struct eth_addr mac;        /* Zero if not known. */
+    char *veth;                 /* external_ids:bastion-veth: the interface
+                                 * of which this port is the shadow (see
+                                 * fastpath.h), or NULL. */
 };
 
 /* A bridge, as the database has it. */

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "controller/fastpath-driver.h"
+
+#include <string.h>
+
+#include "bastion/bpf-abi.h"
+#include "controller/compiler.h"
+#include "controller/fastpath.h"
+#include "controller/map-table.h"
+#include "controller/netmap.h"
+#include "controller/node-ovs.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofp-port.h"
+#include "openvswitch/shash.h"
+#include "openvswitch/vlog.h"
+#include "sset.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(fastpath_driver);
+
+struct fastpath_driver {
+    char *directory;
+    bool enabled;
+    struct fastpath *fastpath;  /* NULL until it is enabled first. */
+    struct sset veths;          /* Those that are not off. */
+    bool adopted;               /* The maps have what is desired, no more. */
+};
+
+struct fastpath_driver *
+fastpath_driver_create(const char *directory)
+{
+    struct fastpath_driver *d = xzalloc(sizeof *d);
+
+    d->directory = xstrdup(directory);
+    sset_init(&d->veths);
+    return d;
+}
+
+void
+fastpath_driver_destroy(struct fastpath_driver *d)
+{
+    if (d) {
+        fastpath_destroy(d->fastpath);
+        sset_destroy(&d->veths);
+        free(d->directory);
+        free(d);
+    }
+}
+
+void
+fastpath_driver_set_enabled(struct fastpath_driver *d, bool enabled)
+{
+    d->enabled = enabled;
+    if (enabled && !d->fastpath) {
+        d->fastpath = fastpath_create(d->directory);
+    }
+}
+
+/* How 'endpoint' can be on the fast path. */
+struct placement {
+    enum fastpath_mode mode;
+    const char *veth;           /* Host's end of its veth pair. */
+    const char *tap;            /* Port of OVS in shadow mode, or NULL. */
+    const char *reason;         /* Why it cannot, if 'mode' is off. */
+};
+
+static struct placement
+place(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
+      const struct netmap_endpoint *endpoint)
+{
+    const struct netmap_network *network = endpoint->service->network;
+    const struct node_bridge *bridge = shash_find_data(
+        node_ovs_get_bridges(node_ovs), network->bridge);
+    const struct node_port *port = (bridge
+                                    ? shash_find_data(&bridge->ports,
+                                                      endpoint->interface)
+                                    : NULL);
+    struct placement p = { .mode = FASTPATH_OFF, .veth = endpoint->interface };
+
+    if (!port || endpoint->ofport == OFPP_NONE) {
+        p.reason = "the container has no port on this node";
+    } else if (!d->enabled) {
+        p.reason = "not enabled";
+    } else if (network->enforcement != ENFORCEMENT_ENFORCE) {
+        p.reason = "the network does not enforce";
+    } else if (port->veth) {
+        p.mode = FASTPATH_SHADOW;
+        p.veth = port->veth;
+        p.tap = endpoint->interface;
+    } else if (!strcmp(bridge->datapath_type, "system")) {
+        p.mode = FASTPATH_DIRECT;
+    } else {
+        p.reason = "the userspace datapath reads the port itself";
+    }
+    return p;
+}
+
+/* Puts every container on the fast path that can be, and takes off those that
+ * are gone. */
+void
+fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
+                    struct compiler *compiler)
+{
+    const struct netmap_endpoint *endpoint;
+    struct sset veths = SSET_INITIALIZER(&veths);
+
+    if (!d->fastpath) {
+        return;
+    }
+
+    fastpath_run(d->fastpath);
+    HMAP_FOR_EACH (endpoint, hmap_node,
+                   &compiler_get_netmap(compiler)->endpoints) {
+        struct placement p = place(d, node_ovs, endpoint);
+        uint32_t ifindex = 0, mtu = 0;
+        const char *reason;
+
+        if (p.mode != FASTPATH_OFF) {
+            sset_add(&veths, p.veth);
+            fastpath_set_port(d->fastpath, p.veth, p.mode, p.tap);
+            ifindex = fastpath_get_port(d->fastpath, p.veth, &mtu, &reason);
+        }
+        compiler_set_fastpath(compiler, endpoint->service->network->bridge,
+                              endpoint->interface, ifindex, mtu);
+    }
+
+    const char *veth;
+    SSET_FOR_EACH (veth, &d->veths) {
+        if (!sset_contains(&veths, veth)) {
+            fastpath_set_port(d->fastpath, veth, FASTPATH_OFF, NULL);
+        }
+    }
+    sset_swap(&d->veths, &veths);
+    sset_destroy(&veths);
+}
+
+void
+fastpath_driver_wait(struct fastpath_driver *d)
+{
+    if (d->fastpath) {
+        fastpath_wait(d->fastpath);
+    }
+}
+
+static bool
+is_usable(const struct fastpath_driver *d)
+{
+    return d->fastpath && !fastpath_get_error(d->fastpath);
+}
+
+/* Takes out of the maps what is no longer allowed. */
+void
+fastpath_driver_compiled(struct fastpath_driver *d, struct compiler *compiler)
+{
+    struct map_table *maps = compiler_get_maps(compiler);
+
+    if (!is_usable(d)) {
+        return;
+    }
+    if (!d->adopted) {
+        fastpath_adopt(d->fastpath, maps);
+        d->adopted = true;
+    }
+    fastpath_remove(d->fastpath, maps);
+}
+
+/* Puts into the maps what is now allowed. */
+void
+fastpath_driver_acked(struct fastpath_driver *d, struct compiler *compiler)
+{
+    struct map_table *maps = compiler_get_maps(compiler);
+
+    if (d->adopted && map_table_has_additions(maps)) {
+        fastpath_remove(d->fastpath, maps);
+        fastpath_add(d->fastpath, maps);
+    }
+}
+
+bool
+fastpath_driver_format(const struct fastpath_driver *d,
+                       const struct node_ovs *node_ovs,
+                       const struct compiler *compiler, const char *interface,
+                       struct ds *s)
+{
+    const struct netmap_endpoint *endpoint;
+    bool found = false;
+
+    HMAP_FOR_EACH (endpoint, hmap_node,
+                   &compiler_get_netmap(compiler)->endpoints) {
+        if (!interface || !strcmp(endpoint->interface, interface)) {
+            struct placement p = place(d, node_ovs, endpoint);
+
+            found = true;
+            ds_put_format(s, "%s: ", endpoint->interface);
+            if (p.mode == FASTPATH_OFF) {
+                ds_put_format(s, "off (%s)\n", p.reason);
+            } else {
+                fastpath_format_port(d->fastpath, p.veth, s);
+            }
+        }
+    }
+    return found || !interface;
+}
+
+int
+fastpath_driver_verify(const struct fastpath_driver *d,
+                       struct compiler *compiler, struct ds *diff)
+{
+    return (d->adopted
+            ? fastpath_verify(d->fastpath, compiler_get_maps(compiler), diff)
+            : 0);
+}

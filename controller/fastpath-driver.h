@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#ifndef BASTION_FASTPATH_DRIVER_H
+#define BASTION_FASTPATH_DRIVER_H 1
+
+/* Fast path driver
+ * ================
+ *
+ * Decides which ports are on the fast path, and how, and keeps its maps in
+ * step with the flows: what is no longer allowed leaves the maps before it
+ * leaves the flow tables, and what is newly allowed comes into the maps after
+ * the switches have acknowledged it.  So the fast path never lets pass what
+ * Open vSwitch would not.
+ *
+ * In the main loop, in this order:
+ *
+ *     fastpath_driver_run(d, node_ovs, compiler);
+ *     if (compiler_run(compiler)) {
+ *         fastpath_driver_compiled(d, compiler);
+ *     }
+ *     ...send the flows...
+ *     if (every flow is acknowledged) {
+ *         fastpath_driver_acked(d, compiler);
+ *     }
+ *
+ * Thread-safety: none. */
+
+#include <stdbool.h>
+
+struct compiler;
+struct ds;
+struct fastpath_driver;
+struct node_ovs;
+
+/* 'directory' is where pins go; see fastpath_create(). */
+struct fastpath_driver *fastpath_driver_create(const char *directory);
+void fastpath_driver_destroy(struct fastpath_driver *);
+
+/* Nothing is loaded before the fast path is enabled for the first time.
+ * Disabling it detaches everything. */
+void fastpath_driver_set_enabled(struct fastpath_driver *, bool);
+
+void fastpath_driver_run(struct fastpath_driver *, const struct node_ovs *,
+                         struct compiler *);
+void fastpath_driver_wait(struct fastpath_driver *);
+void fastpath_driver_compiled(struct fastpath_driver *, struct compiler *);
+void fastpath_driver_acked(struct fastpath_driver *, struct compiler *);
+
+/* Appends what there is to say about 'interface', or about all ports if it is
+ * NULL, for a person.  Returns false if 'interface' is not a container's. */
+bool fastpath_driver_format(const struct fastpath_driver *,
+                            const struct node_ovs *, const struct compiler *,
+                            const char *interface, struct ds *);
+
+/* Compares the maps with what is desired; see fastpath_verify(). */
+int fastpath_driver_verify(const struct fastpath_driver *, struct compiler *,
+                           struct ds *diff);
+
+#endif /* fastpath-driver.h */
