@@ -103,6 +103,13 @@ static __always_inline bool is_visible(const struct from *from,
 	       may_see(to->identity, from->endpoint->identity);
 }
 
+/* In the maps, such an address is an IPv4 address. */
+static __always_inline bool is_ipv4_mapped(const struct in6_addr *ip)
+{
+	return !(ip->s6_addr32[0] | ip->s6_addr32[1]) &&
+	       ip->s6_addr32[2] == bpf_htonl(0xffff);
+}
+
 /* ARP. */
 
 static __always_inline int answer_arp(struct __sk_buff *skb,
@@ -237,7 +244,8 @@ handle_nd_solicitation(struct __sk_buff *skb,
 		return drop(skb, from, DROP_ND_SPOOF);
 
 	__builtin_memcpy(target.bytes, nd->target, 16);
-	if (is_own_address(from, &target))
+	if (is_ipv4_mapped((const struct in6_addr *)target.bytes) ||
+	    is_own_address(from, &target))
 		return slow(skb, from);
 	to = find_address(from->endpoint->zone, &target);
 	if (!to || !is_visible(from, to))
@@ -541,7 +549,8 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb,
 	end = (void *)(long)skb->data_end;
 	ip6 = (void *)(eth + 1);
 	if ((void *)(ip6 + 1) > end || ip6->version != 6 ||
-	    is_unspecified(&ip6->saddr))
+	    is_unspecified(&ip6->saddr) || is_ipv4_mapped(&ip6->saddr) ||
+	    is_ipv4_mapped(&ip6->daddr))
 		return slow(skb, from);
 
 	__builtin_memcpy(packet.source.bytes, &ip6->saddr, 16);
