@@ -40,6 +40,9 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/of-switch-format.c \
 	controller/of-switch.c \
 	controller/of-switch.h \
+	controller/pipeline-network.c \
+	controller/pipeline-render.h \
+	controller/pipeline-rule.c \
 	controller/pipeline-tables.h \
 	controller/pipeline.c \
 	controller/pipeline.h \
