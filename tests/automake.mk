@@ -79,6 +79,7 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 # each.
 FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
 	tests/fuzz/fuzz-parsers
 check_PROGRAMS += $(FUZZ_TARGETS)
@@ -89,6 +90,10 @@ fuzz_driver = tests/fuzz/fuzz.h
 if !FUZZERS
 fuzz_driver += tests/fuzz/replay.c
 endif
+tests_fuzz_fuzz_of_switch_SOURCES = \
+	tests/fuzz/fuzz-of-switch.c $(fuzz_driver)
+tests_fuzz_fuzz_of_switch_LDADD = controller/libbastion-controller.la
+tests_fuzz_fuzz_of_switch_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_packet_in_SOURCES = \
 	tests/fuzz/fuzz-packet-in.c $(fuzz_driver)
 tests_fuzz_fuzz_packet_in_LDADD = controller/libbastion-controller.la
