@@ -35,6 +35,8 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/netmap.h \
 	controller/node-ovs.c \
 	controller/node-ovs.h \
+	controller/of-messages.c \
+	controller/of-messages.h \
 	controller/of-meters.c \
 	controller/of-meters.h \
 	controller/of-switch-format.c \
