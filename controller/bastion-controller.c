@@ -263,8 +263,9 @@ run_compiler(struct controller *c)
 
     unsigned long long int start = time_usec();
     int64_t generation = bastion_db_get_generation(c->bastion_db);
-    bool compiled = compiler_run(c->compiler);
 
+    switches_release(c->switches, c->compiler);
+    bool compiled = compiler_run(c->compiler);
     if (compiled) {
         COVERAGE_INC(controller_compiled);
         stopwatch_start(COMPILE_STOPWATCH, start);
@@ -313,6 +314,8 @@ run_ownership(struct controller *c)
     SHASH_FOR_EACH (node, node_ovs_get_bridges(c->node_ovs)) {
         node_ovs_set_owned(c->node_ovs, node->name,
                            switches_find(c->switches, node->name) != NULL);
+        node_ovs_set_released(c->node_ovs, node->name,
+                              switches_is_closed(c->switches, node->name));
     }
 }
 

@@ -232,3 +232,15 @@ tests_test_policy_sim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_policy_sim_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)
+
+# Unit tests of controller/'s commands.
+check_PROGRAMS += tests/test-inspect
+TESTS += tests/test-inspect
+tests_test_inspect_SOURCES = \
+	tests/test-inspect.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_inspect_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_inspect_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
