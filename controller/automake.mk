@@ -50,6 +50,8 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/pipeline.h \
 	controller/policy-sim.c \
 	controller/policy-sim.h \
+	controller/row-parse.c \
+	controller/row-parse.h \
 	controller/row-statistics.c \
 	controller/row-statistics.h \
 	controller/row.c \
