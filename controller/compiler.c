@@ -82,7 +82,7 @@ static void withdraw_row(struct compiler *, struct row *);
 static void compile_rows(struct compiler *, enum row_kind);
 static bool render_bridges(struct compiler *);
 static void bury_flows(struct compiler *, struct bridge *);
-static void bury_unused_flows(struct compiler *);
+static bool update_flow_tables(struct compiler *);
 static void empty_graveyard(struct compiler *);
 static struct pipeline bridge_pipeline(const struct compiler *,
                                        const struct bridge *);
@@ -416,7 +416,7 @@ compiler_run(struct compiler *c)
     for (int kind = 0; kind < ROW_N_KINDS; kind++) {
         compile_rows(c, kind);
     }
-    bury_unused_flows(c);
+    changed |= update_flow_tables(c);
     return changed;
 }
 
@@ -1263,24 +1263,50 @@ bury_flows(struct compiler *c, struct bridge *bridge)
     }
 }
 
-/* Puts away the flow tables of bridges that the last network has left. */
-static void
-bury_unused_flows(struct compiler *c)
+/* Does a network, accepted or refused, name 'bridge'? */
+static bool
+bridge_is_named(const struct compiler *c, const char *bridge)
+{
+    const struct netmap_network *network;
+    const struct row *row;
+
+    HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
+        if (!strcmp(network->bridge, bridge)) {
+            return true;
+        }
+    }
+    LIST_FOR_EACH (row, list_node, &c->refused[ROW_NETWORK]) {
+        if (!strcmp(row->network.bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts away the flow tables of bridges that the last network has left.  A
+ * bridge all of whose networks are refused keeps a table, or gets one: it is
+ * not left with what was installed when they were acceptable.  Returns true if
+ * anything changed. */
+static bool
+update_flow_tables(struct compiler *c)
 {
     struct shash_node *node;
+    bool changed = false;
 
     SHASH_FOR_EACH (node, &c->bridges) {
         struct bridge *bridge = node->data;
-        const struct netmap_network *network;
-        bool used = false;
+        bool named = bridge_is_named(c, bridge->name);
 
-        HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
-            used |= !strcmp(network->bridge, bridge->name);
-        }
-        if (!used) {
-            bury_flows(c, bridge);
+        if (named != (bridge->flows != NULL)) {
+            if (named) {
+                create_flows(c, bridge);
+            } else {
+                bury_flows(c, bridge);
+            }
+            changed = true;
         }
     }
+    return changed;
 }
 
 static void
