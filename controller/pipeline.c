@@ -29,10 +29,11 @@ pipeline_table_name(unsigned int table)
 }
 
 /* Address blocks that are neither the world nor anyone's network.  RFC 6890,
- * RFC 4291 section 2.4. */
+ * RFC 4291 sections 2.4 and 2.5.5: "::/80" holds what an unwary dual-stack
+ * receiver could take for an IPv4 address, such as ::ffff:127.0.0.1. */
 static const char *const special_prefixes[] = {
     "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4",
-    "::/127", "fe80::/10"
+    "::/80", "fe80::/10"
 };
 
 static const char *const group_prefixes[] = {

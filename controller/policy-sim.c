@@ -146,26 +146,30 @@ is_isolated(const struct netmap *netmap, uint32_t identity, bool egress)
 
 bool
 policy_sim_egress(const struct netmap *netmap, const struct depmap *depmap,
-                  uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
+                  uint16_t zone,
+                  uint32_t source, const struct in6_addr *src_ip,
                   uint32_t destination, const struct in6_addr *dst_ip,
                   uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                   struct uuid *rule)
 {
     return (!is_isolated(netmap, source, true)
             || find_rule(depmap, DEPMAP_EGRESS, zone, source, src_ip,
-                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst,
+                         rule));
 }
 
 bool
 policy_sim_ingress(const struct netmap *netmap, const struct depmap *depmap,
-                   uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
+                   uint16_t zone,
+                   uint32_t source, const struct in6_addr *src_ip,
                    uint32_t destination, const struct in6_addr *dst_ip,
                    uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                    struct uuid *rule)
 {
     return (!is_isolated(netmap, destination, false)
             || find_rule(depmap, DEPMAP_INGRESS, zone, source, src_ip,
-                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst,
+                         rule));
 }
 
 /* May 's' open anything to 'd'? */
@@ -318,7 +322,7 @@ static uint32_t
 outside_identity(const struct sim *sim, const struct in6_addr *ip)
 {
     static const char *const special[] = {
-        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4", "::/127",
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4", "::/80",
         "fe80::/10"
     };
 

@@ -129,7 +129,7 @@ static char *
 check_subnet(const struct ip_prefix *subnet)
 {
     static const char *const reserved[] = {
-        "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10",
+        "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/80", "fe80::/10",
         "ff00::/8"
     };
 
