@@ -20,7 +20,8 @@ EXTRA_DIST += \
 	tests/allowed-skips \
 	tests/check-sanitizers \
 	tests/run \
-	tests/run-system-test
+	tests/run-system-test \
+	tests/vm/run
 
 # Checks of the source and of what was built from it.
 source_checks = \
