@@ -15,6 +15,7 @@ DOC_PAGES = \
 	Documentation/internals/incremental.rst \
 	Documentation/internals/pipeline.rst \
 	Documentation/internals/security.rst \
+	Documentation/internals/speed.rst \
 	Documentation/internals/testing.rst \
 	Documentation/intro/install/debian.rst \
 	Documentation/intro/install/general.rst \

@@ -43,16 +43,23 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/netmap.h \
 	controller/node-ovs.c \
 	controller/node-ovs.h \
+	controller/of-messages.c \
+	controller/of-messages.h \
 	controller/of-meters.c \
 	controller/of-meters.h \
 	controller/of-switch-format.c \
 	controller/of-switch.c \
 	controller/of-switch.h \
+	controller/pipeline-network.c \
+	controller/pipeline-render.h \
+	controller/pipeline-rule.c \
 	controller/pipeline-tables.h \
 	controller/pipeline.c \
 	controller/pipeline.h \
 	controller/policy-sim.c \
 	controller/policy-sim.h \
+	controller/row-parse.c \
+	controller/row-parse.h \
 	controller/row-statistics.c \
 	controller/row-statistics.h \
 	controller/row.c \

@@ -268,9 +268,10 @@ run_compiler(struct controller *c)
 
     unsigned long long int start = time_usec();
     int64_t generation = bastion_db_get_generation(c->bastion_db);
-    fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
-    bool compiled = compiler_run(c->compiler);
 
+    fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
+    switches_release(c->switches, c->compiler);
+    bool compiled = compiler_run(c->compiler);
     if (compiled) {
         fastpath_driver_compiled(c->fastpath, c->compiler);
         COVERAGE_INC(controller_compiled);
@@ -323,6 +324,8 @@ run_ownership(struct controller *c)
     SHASH_FOR_EACH (node, node_ovs_get_bridges(c->node_ovs)) {
         node_ovs_set_owned(c->node_ovs, node->name,
                            switches_find(c->switches, node->name) != NULL);
+        node_ovs_set_released(c->node_ovs, node->name,
+                              switches_is_closed(c->switches, node->name));
     }
 }
 

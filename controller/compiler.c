@@ -10,6 +10,7 @@
 #include "controller/fastpath-render.h"
 #include "controller/map-table.h"
 #include "controller/pipeline.h"
+#include "controller/row-parse.h"
 #include "controller/row.h"
 #include "hash.h"
 #include "openvswitch/dynamic-string.h"
@@ -86,7 +87,7 @@ static void withdraw_row(struct compiler *, struct row *);
 static void compile_rows(struct compiler *, enum row_kind);
 static bool render_bridges(struct compiler *);
 static void bury_flows(struct compiler *, struct bridge *);
-static void bury_unused_flows(struct compiler *);
+static bool update_flow_tables(struct compiler *);
 static void empty_graveyard(struct compiler *);
 static struct pipeline bridge_pipeline(const struct compiler *,
                                        const struct bridge *);
@@ -437,7 +438,7 @@ compiler_run(struct compiler *c)
     for (int kind = 0; kind < ROW_N_KINDS; kind++) {
         compile_rows(c, kind);
     }
-    bury_unused_flows(c);
+    changed |= update_flow_tables(c);
     return changed;
 }
 
@@ -899,228 +900,6 @@ withdraw_row(struct compiler *c, struct row *row)
  * Each compile_<kind>() either puts its row into the relations and returns
  * NULL, or returns why it cannot, a string that the caller must free. */
 
-/* Parses 'strings' into '*addrs', which the caller must free in any case. */
-static char *
-parse_addresses(const struct svec *strings, struct in6_addr **addrs, size_t *n)
-{
-    *addrs = xcalloc(strings->n, sizeof **addrs);
-    *n = 0;
-    for (size_t i = 0; i < strings->n; i++) {
-        char *error = ip_address_parse(strings->names[i], &(*addrs)[*n]);
-        bool duplicate = false;
-
-        if (error) {
-            return error;
-        }
-        for (size_t j = 0; j < *n; j++) {
-            duplicate |= ipv6_addr_equals(&(*addrs)[j], &(*addrs)[*n]);
-        }
-        *n += !duplicate;
-    }
-    return NULL;
-}
-
-static char *
-parse_prefixes(const struct svec *strings, struct ip_prefix **prefixes,
-               size_t *n)
-{
-    *prefixes = xcalloc(strings->n, sizeof **prefixes);
-    *n = 0;
-    for (size_t i = 0; i < strings->n; i++) {
-        char *error = ip_prefix_parse(strings->names[i], &(*prefixes)[i]);
-
-        if (error) {
-            return error;
-        }
-        ++*n;
-    }
-    return NULL;
-}
-
-static bool
-enforcement_from_string(const char *s, enum enforcement *enforcement)
-{
-    if (!strcmp(s, "enforce")) {
-        *enforcement = ENFORCEMENT_ENFORCE;
-    } else if (!strcmp(s, "audit")) {
-        *enforcement = ENFORCEMENT_AUDIT;
-    } else if (!strcmp(s, "off")) {
-        *enforcement = ENFORCEMENT_OFF;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static bool
-is_link_local(const struct in6_addr *ip)
-{
-    return IN6_IS_ADDR_LINKLOCAL(ip);
-}
-
-/* Checks that each of 'addrs' can be in 'network'. */
-static char *
-check_in_network(const struct netmap_network *network, const char *what,
-                 const struct in6_addr *addrs, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool host = ip_is_host_address(&addrs[i]);
-
-        if (!host
-            || (!is_link_local(&addrs[i])
-                && !netmap_network_has_subnet_for(network, &addrs[i]))) {
-            struct ds s = DS_EMPTY_INITIALIZER;
-
-            ds_put_format(&s, "%s ", what);
-            ip_address_format(&addrs[i], &s);
-            if (!host) {
-                ds_put_cstr(&s, " is not an address that a host can have");
-            } else {
-                ds_put_format(&s, " is outside the subnets of network %s",
-                              network->name);
-            }
-            return ds_steal_cstr(&s);
-        }
-    }
-    return NULL;
-}
-
-/* Returns the one of 'a', which may be NULL, and 'b' that is to be named, so
- * that a status does not depend on the order in which we look at networks. */
-static const struct netmap_network *
-first_network(const struct netmap_network *a, const struct netmap_network *b)
-{
-    return a && uuid_compare_3way(&a->uuid, &b->uuid) < 0 ? a : b;
-}
-
-static bool
-networks_overlap(const struct netmap_network *a,
-                 const struct netmap_network *b)
-{
-    for (size_t i = 0; i < a->n_subnets; i++) {
-        for (size_t j = 0; j < b->n_subnets; j++) {
-            if (ip_prefix_overlaps(&a->subnets[i], &b->subnets[j])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* Checks that 'subnet' has nothing in common with addresses that belong to no
- * network: those that no host can have and link-local ones, which every
- * network has anyway. */
-static char *
-check_subnet(const struct ip_prefix *subnet)
-{
-    static const char *const reserved[] = {
-        "0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10",
-        "ff00::/8"
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
-        struct ip_prefix prefix;
-        char *error = ip_prefix_parse(reserved[i], &prefix);
-
-        ovs_assert(!error);
-        if (ip_prefix_overlaps(subnet, &prefix)) {
-            struct ds s = DS_EMPTY_INITIALIZER;
-
-            ds_put_cstr(&s, "subnet ");
-            ip_prefix_format(subnet, &s);
-            ds_put_format(&s, " overlaps %s, which no network can have",
-                          reserved[i]);
-            return ds_steal_cstr(&s);
-        }
-    }
-    return NULL;
-}
-
-static char *
-check_subnets(const struct compiler *c, const struct netmap_network *network)
-{
-    const struct netmap_network *other, *first = NULL;
-
-    for (size_t i = 0; i < network->n_subnets; i++) {
-        char *error = check_subnet(&network->subnets[i]);
-
-        if (error) {
-            return error;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (ip_prefix_overlaps(&network->subnets[i],
-                                   &network->subnets[j])) {
-                return xstrdup("two of its subnets overlap");
-            }
-        }
-    }
-    HMAP_FOR_EACH (other, hmap_node, &c->netmap.networks) {
-        if (!strcmp(other->bridge, network->bridge)
-            && networks_overlap(network, other)) {
-            first = first_network(first, other);
-        }
-    }
-    return first ? xasprintf("its subnets overlap those of network %s on the "
-                             "same bridge", first->name)
-                 : NULL;
-}
-
-static char *
-parse_network(const struct compiler *c, const struct row_network *row,
-              struct netmap_network *network)
-{
-    char *error = parse_prefixes(&row->subnets, &network->subnets,
-                                 &network->n_subnets);
-    if (error) {
-        return error;
-    }
-    if (!network->n_subnets) {
-        return xstrdup("it has no subnet");
-    }
-    error = check_subnets(c, network);
-    if (error) {
-        return error;
-    }
-    error = parse_addresses(&row->gateways, &network->gateways,
-                            &network->n_gateways);
-    if (error) {
-        return error;
-    }
-    error = check_in_network(network, "gateway", network->gateways,
-                             network->n_gateways);
-    if (error) {
-        return error;
-    }
-    error = parse_addresses(&row->dhcp_servers, &network->dhcp_servers,
-                            &network->n_dhcp_servers);
-    if (error) {
-        return error;
-    }
-    error = check_in_network(network, "DHCP server", network->dhcp_servers,
-                             network->n_dhcp_servers);
-    if (error) {
-        return error;
-    }
-    if (row->gateway_mac) {
-        error = mac_parse(row->gateway_mac, &network->gateway_mac);
-        if (error) {
-            return error;
-        }
-    }
-    network->enforcement = c->default_enforcement;
-    if (row->enforcement
-        && !enforcement_from_string(row->enforcement, &network->enforcement)) {
-        return xasprintf("%s: enforcement must be enforce, audit or off",
-                         row->enforcement);
-    }
-    if (row->key < 1 || row->key > UINT16_MAX - NETMAP_ZONE_BASE) {
-        return xasprintf("%"PRId64": key must be from 1 to %d", row->key,
-                         UINT16_MAX - NETMAP_ZONE_BASE);
-    }
-    network->zone = NETMAP_ZONE_BASE + row->key;
-    return NULL;
-}
-
 /* Creates the flow table of 'bridge', with what does not depend on its own
  * networks. */
 static void
@@ -1176,7 +955,8 @@ compile_network(struct compiler *c, struct row *row)
                                     : row->network.bridge);
     network->gateway_ofport = OFPP_NONE;
 
-    char *error = parse_network(c, &row->network, network);
+    char *error = row_parse_network(&row->network, &c->netmap,
+                                    c->default_enforcement, network);
     netmap_add_network(&c->netmap, network);
     if (error) {
         netmap_remove_network(&c->netmap, network);
@@ -1235,10 +1015,12 @@ compile_service(struct compiler *c, struct row *row)
     return NULL;
 }
 
-static const char *
-endpoint_name(const struct compiler *c, const struct netmap_endpoint *endpoint)
+/* Returns the one of 'a', which may be NULL, and 'b' that is to be named, so
+ * that a status does not depend on the order in which we look at networks. */
+static const struct netmap_network *
+first_network(const struct netmap_network *a, const struct netmap_network *b)
 {
-    return find_row(c, &endpoint->uuid)->container.name;
+    return a && uuid_compare_3way(&a->uuid, &b->uuid) < 0 ? a : b;
 }
 
 /* A container without a node may be on any node.  Every node must come to the
@@ -1249,98 +1031,39 @@ may_share_node(const struct row_container *a, const struct row_container *b)
     return !a->node || !b->node || !strcmp(a->node, b->node);
 }
 
-/* Checks that no accepted container has the interface or an address of
- * 'endpoint', and that none of them is the gateway. */
+/* Checks that the interface of 'row' is neither a gateway port of a network on
+ * the bridge of 'network' nor an accepted container's. */
 static char *
-check_unique(const struct compiler *c, const struct row *row,
-             const struct netmap_endpoint *endpoint)
+check_interface(const struct compiler *c, const struct row *row,
+                const struct netmap_network *network)
 {
-    const struct netmap_network *network = endpoint->service->network;
-
-    for (size_t i = 0; i < endpoint->n_ips; i++) {
-        const struct in6_addr *ip = &endpoint->ips[i];
-        const struct netmap_endpoint *other
-            = netmap_find_endpoint_by_ip(&c->netmap, network, ip);
-        struct ds s = DS_EMPTY_INITIALIZER;
-
-        if (netmap_network_is_gateway_ip(network, ip)) {
-            ip_address_format(ip, &s);
-            ds_put_cstr(&s, " is the address of the gateway");
-            return ds_steal_cstr(&s);
-        } else if (other && eth_addr_equals(other->mac, endpoint->mac)
-                   && i == endpoint->n_ips - 1) {
-            return xasprintf("container %s has the same MAC address",
-                             endpoint_name(c, other));
-        } else if (other) {
-            ip_address_format(ip, &s);
-            ds_put_format(&s, " is the address of container %s, too",
-                          endpoint_name(c, other));
-            return ds_steal_cstr(&s);
-        }
-    }
-
+    const char *interface = row->container.interface;
     const struct netmap_network *gateway = NULL, *n;
+
     HMAP_FOR_EACH (n, hmap_node, &c->netmap.networks) {
         if (!strcmp(n->bridge, network->bridge)
-            && !strcmp(n->gateway_port, endpoint->interface)) {
+            && !strcmp(n->gateway_port, interface)) {
             gateway = first_network(gateway, n);
         }
     }
     if (gateway) {
         return xasprintf("interface %s is the gateway port of network %s",
-                         endpoint->interface, gateway->name);
+                         interface, gateway->name);
     }
 
     const struct row *other, *first = NULL;
-    HMAP_FOR_EACH_WITH_HASH (other, interface_node,
-                             hash_string(endpoint->interface, 0),
+    HMAP_FOR_EACH_WITH_HASH (other, interface_node, hash_string(interface, 0),
                              &c->interfaces) {
         if (other != row && other->accepted
-            && !strcmp(other->container.interface, endpoint->interface)
+            && !strcmp(other->container.interface, interface)
             && may_share_node(&other->container, &row->container)
             && (!first || uuid_compare_3way(&other->uuid, &first->uuid) < 0)) {
             first = other;
         }
     }
     return first ? xasprintf("interface %s is the one of container %s, too",
-                             endpoint->interface, first->container.name)
+                             interface, first->container.name)
                  : NULL;
-}
-
-static char *
-parse_endpoint(const struct compiler *c, const struct row *row,
-               struct netmap_endpoint *endpoint)
-{
-    char *error = mac_parse(row->container.mac, &endpoint->mac);
-    if (error) {
-        return error;
-    }
-    error = parse_addresses(&row->container.ips, &endpoint->ips,
-                            &endpoint->n_ips);
-    if (error) {
-        return error;
-    }
-    error = check_in_network(endpoint->service->network, "address",
-                             endpoint->ips, endpoint->n_ips);
-    if (error) {
-        return error;
-    }
-
-    /* The link-local address comes last, and only once. */
-    struct in6_addr lla;
-    ip_lla_from_mac(endpoint->mac, &lla);
-
-    size_t n = 0;
-    for (size_t i = 0; i < endpoint->n_ips; i++) {
-        if (!ipv6_addr_equals(&endpoint->ips[i], &lla)) {
-            endpoint->ips[n++] = endpoint->ips[i];
-        }
-    }
-    endpoint->ips = xrealloc(endpoint->ips, (n + 1) * sizeof *endpoint->ips);
-    endpoint->ips[n++] = lla;
-    endpoint->n_ips = n;
-
-    return check_unique(c, row, endpoint);
 }
 
 static char *
@@ -1360,7 +1083,10 @@ compile_container(struct compiler *c, struct row *row)
     endpoint->interface = xstrdup(columns->interface);
     endpoint->ofport = OFPP_NONE;
 
-    char *error = parse_endpoint(c, row, endpoint);
+    char *error = row_parse_container(columns, &c->netmap, endpoint);
+    if (!error) {
+        error = check_interface(c, row, service->network);
+    }
     if (error) {
         free(endpoint->name);
         free(endpoint->interface);
@@ -1391,144 +1117,6 @@ compile_container(struct compiler *c, struct row *row)
     return NULL;
 }
 
-static int
-compare_identities(const void *a_, const void *b_)
-{
-    const uint32_t *a = a_;
-    const uint32_t *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
-static void
-add_identity(struct depmap_peers *peers, uint32_t identity)
-{
-    peers->identities = xrealloc(peers->identities,
-                                 (peers->n_identities + 1)
-                                 * sizeof *peers->identities);
-    peers->identities[peers->n_identities++] = identity;
-}
-
-static char *
-parse_cidr(const struct row_cidr *cidr, struct depmap_peers *peers)
-{
-    struct ip_prefix prefix;
-    char *error = ip_prefix_parse(cidr->prefix, &prefix);
-    if (error) {
-        return error;
-    }
-
-    struct ip_prefix *except;
-    size_t n_except;
-    error = parse_prefixes(&cidr->except, &except, &n_except);
-    for (size_t i = 0; !error && i < n_except; i++) {
-        if (!ip_prefix_covers(&prefix, &except[i])) {
-            error = xasprintf("%s is not a part of %s",
-                              cidr->except.names[i], cidr->prefix);
-        }
-    }
-    if (!error) {
-        struct ip_prefix *rest;
-        size_t n;
-
-        ip_prefix_subtract(&prefix, except, n_except, &rest, &n);
-        peers->prefixes = xrealloc(peers->prefixes,
-                                   (peers->n_prefixes + n)
-                                   * sizeof *peers->prefixes);
-        memcpy(&peers->prefixes[peers->n_prefixes], rest, n * sizeof *rest);
-        peers->n_prefixes += n;
-        free(rest);
-    }
-    free(except);
-    return error;
-}
-
-/* Parses 'row' into 'peers'.  '*network' is the network of the services seen
- * so far, or NULL. */
-static char *
-parse_peers(const struct compiler *c, const struct row_peers *row,
-            struct depmap_peers *peers, const struct netmap_network **network)
-{
-    for (size_t i = 0; i < row->n_services; i++) {
-        const struct netmap_service *service
-            = netmap_find_service(&c->netmap, &row->services[i]);
-
-        if (!service) {
-            return xstrdup("one of its services is refused");
-        } else if (*network && *network != service->network) {
-            return xasprintf("its services are in different networks, %s "
-                             "and %s", (*network)->name,
-                             service->network->name);
-        }
-        *network = service->network;
-        add_identity(peers, service->identity);
-    }
-    for (size_t i = 0; i < row->n_cidrs; i++) {
-        char *error = parse_cidr(&row->cidrs[i], peers);
-        if (error) {
-            return error;
-        }
-    }
-    for (size_t i = 0; i < row->special.n; i++) {
-        const char *special = row->special.names[i];
-
-        if (!strcmp(special, "any")) {
-            peers->any = true;
-        } else if (!strcmp(special, "host")) {
-            add_identity(peers, IDENTITY_HOST);
-        } else if (!strcmp(special, "world")) {
-            add_identity(peers, IDENTITY_WORLD);
-        } else {
-            return xasprintf("%s: expected any, host or world", special);
-        }
-    }
-    if (peers->n_identities) {
-        qsort(peers->identities, peers->n_identities,
-              sizeof *peers->identities, compare_identities);
-    }
-    return NULL;
-}
-
-static char *
-parse_dependency(const struct compiler *c, const struct row_dependency *row,
-                 struct depmap_rule *rule,
-                 const struct netmap_network **network)
-{
-    char *error = parse_peers(c, &row->sources, &rule->sources, network);
-    if (error) {
-        return error;
-    }
-    error = parse_peers(c, &row->destinations, &rule->destinations, network);
-    if (error) {
-        return error;
-    }
-
-    rule->policies = xcalloc(row->policies.n, sizeof *rule->policies);
-    for (size_t i = 0; i < row->policies.n; i++) {
-        error = policy_parse(row->policies.names[i], &rule->policies[i]);
-        if (error) {
-            return error;
-        }
-        rule->n_policies++;
-    }
-
-    rule->direction = (!strcmp(row->direction, "egress") ? DEPMAP_EGRESS
-                       : !strcmp(row->direction, "ingress") ? DEPMAP_INGRESS
-                       : DEPMAP_BOTH);
-    if (!row->sources.n_services && !row->sources.n_cidrs
-        && !row->sources.special.n) {
-        return xstrdup("no source is left");
-    } else if (!row->destinations.n_services && !row->destinations.n_cidrs
-               && !row->destinations.special.n) {
-        return xstrdup("no destination is left");
-    } else if (!*network) {
-        return xstrdup("neither its source nor its destination is a service");
-    } else if (!rule->n_policies) {
-        return xstrdup("it has no policy");
-    }
-    return NULL;
-}
-
 static char *
 compile_dependency(struct compiler *c, struct row *row)
 {
@@ -1537,7 +1125,8 @@ compile_dependency(struct compiler *c, struct row *row)
 
     rule->uuid = row->uuid;
 
-    char *error = parse_dependency(c, &row->dependency, rule, &network);
+    char *error = row_parse_dependency(&row->dependency, &c->netmap, rule,
+                                       &network);
     depmap_add(&c->depmap, rule);
     if (error) {
         depmap_remove(&c->depmap, rule);
@@ -1710,24 +1299,50 @@ bury_flows(struct compiler *c, struct bridge *bridge)
     }
 }
 
-/* Puts away the flow tables of bridges that the last network has left. */
-static void
-bury_unused_flows(struct compiler *c)
+/* Does a network, accepted or refused, name 'bridge'? */
+static bool
+bridge_is_named(const struct compiler *c, const char *bridge)
+{
+    const struct netmap_network *network;
+    const struct row *row;
+
+    HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
+        if (!strcmp(network->bridge, bridge)) {
+            return true;
+        }
+    }
+    LIST_FOR_EACH (row, list_node, &c->refused[ROW_NETWORK]) {
+        if (!strcmp(row->network.bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts away the flow tables of bridges that the last network has left.  A
+ * bridge all of whose networks are refused keeps a table, or gets one: it is
+ * not left with what was installed when they were acceptable.  Returns true if
+ * anything changed. */
+static bool
+update_flow_tables(struct compiler *c)
 {
     struct shash_node *node;
+    bool changed = false;
 
     SHASH_FOR_EACH (node, &c->bridges) {
         struct bridge *bridge = node->data;
-        const struct netmap_network *network;
-        bool used = false;
+        bool named = bridge_is_named(c, bridge->name);
 
-        HMAP_FOR_EACH (network, hmap_node, &c->netmap.networks) {
-            used |= !strcmp(network->bridge, bridge->name);
-        }
-        if (!used) {
-            bury_flows(c, bridge);
+        if (named != (bridge->flows != NULL)) {
+            if (named) {
+                create_flows(c, bridge);
+            } else {
+                bury_flows(c, bridge);
+            }
+            changed = true;
         }
     }
+    return changed;
 }
 
 static void

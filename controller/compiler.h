@@ -103,9 +103,10 @@ void compiler_recompute(struct compiler *);
  * has compiled it from nothing.  The caller must destroy it. */
 struct compiler *compiler_clone(const struct compiler *c);
 
-/* The desired flows of 'bridge', or NULL if no accepted network is on it or
- * the bridge is not known.  The table lives until compiler_run() after the
- * bridge has gone or the last network has left it. */
+/* The desired flows of 'bridge', or NULL if no network names it or the bridge
+ * is not known.  A network that is refused counts: it closes its bridge.  The
+ * table lives until compiler_run() after the bridge has gone or the last
+ * network has left it. */
 struct flow_table *compiler_get_flows(const struct compiler *,
                                       const char *bridge);
 const struct netmap *compiler_get_netmap(const struct compiler *);

@@ -12,8 +12,9 @@
  * isolates a service is a flag of the service, so that a rule that comes to
  * nothing leaves its subjects closed.
  *
- * A rule belongs to one network.  A rule with direction "both" stands for an egress rule, whose subjects are
- * its sources, and an ingress rule, whose subjects are its destinations.
+ * A rule belongs to one network.  A rule with direction "both" stands for an
+ * egress rule, whose subjects are its sources, and an ingress rule, whose
+ * subjects are its destinations.
  *
  * Thread-safety: none. */
 

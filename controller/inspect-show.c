@@ -38,6 +38,20 @@ get_networks(const struct compiler *compiler, const char *bridge,
     svec_sort(names);
 }
 
+static bool
+has_network(const struct compiler *compiler, const char *bridge)
+{
+    const struct netmap_network *network;
+
+    HMAP_FOR_EACH (network, hmap_node,
+                   &compiler_get_netmap(compiler)->networks) {
+        if (!strcmp(network->bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What an operator should do about 'bridge', NULL if nothing. */
 static char *
 get_bridge_problem(const struct inspect_sources *sources,
@@ -45,8 +59,11 @@ get_bridge_problem(const struct inspect_sources *sources,
 {
     if (!compiler_get_flows(sources->compiler, bridge->name)) {
         return (switches_is_connected(sources->switches, bridge->name)
-                ? xstrdup("connected, but no accepted network names this "
-                          "bridge; it is left alone") : NULL);
+                ? xstrdup("connected, but no network names this bridge; it "
+                          "is left alone") : NULL);
+    } else if (!has_network(sources->compiler, bridge->name)) {
+        return xstrdup("each network that names this bridge is refused, so "
+                       "that everything is dropped");
     } else if (!bridge->controllers.n) {
         return xasprintf("not enforced: the bridge has no controller; "
                          "\"ovs-vsctl set-controller %s "

@@ -68,6 +68,7 @@ node_ovs_add_columns(struct ovsdb_idl *idl)
         &ovsrec_bridge_col_datapath_type,
         &ovsrec_bridge_col_fail_mode,
         &ovsrec_bridge_col_other_config,
+        &ovsrec_bridge_col_external_ids,
         &ovsrec_bridge_col_controller,
         &ovsrec_port_col_interfaces,
         &ovsrec_interface_col_name,
@@ -150,11 +151,17 @@ node_ovs_run(struct node_ovs *no, struct compiler *compiler)
     }
 }
 
+/* Marks a bridge that is Bastion's, or was and may still have its flows. */
+#define MARK "bastion-owned"
+
+/* Must something be written to 'bridge'? */
 static bool
-node_bridge_lacks_settings(const struct node_bridge *bridge)
+node_bridge_needs_write(const struct node_bridge *bridge)
 {
-    return (!bridge->fail_mode_secure || !bridge->in_band_disabled
-            || !bridge->out_of_band);
+    return (bridge->owned
+            ? (!bridge->marked || !bridge->fail_mode_secure
+               || !bridge->in_band_disabled || !bridge->out_of_band)
+            : bridge->released && bridge->marked);
 }
 
 /* Adds to the open transaction what makes 'row' safe: no forwarding of its
@@ -165,6 +172,10 @@ write_settings(struct ovsdb_idl_txn *txn, const struct ovsrec_bridge *row)
 {
     struct ds s = DS_EMPTY_INITIALIZER;
 
+    if (!smap_get_bool(&row->external_ids, MARK, false)) {
+        ovsrec_bridge_update_external_ids_setkey(row, MARK, "true");
+        ds_put_cstr(&s, " external_ids:"MARK"=true");
+    }
     if (!row->fail_mode || strcmp(row->fail_mode, "secure")) {
         ovsrec_bridge_set_fail_mode(row, "secure");
         ds_put_cstr(&s, " fail_mode=secure");
@@ -213,8 +224,8 @@ node_ovs_update(struct node_ovs *no)
         struct node_bridge *bridge = node->data;
         if (bridge->owned) {
             warn_of_second_controller(bridge);
-            lacking |= node_bridge_lacks_settings(bridge);
         }
+        lacking |= node_bridge_needs_write(bridge);
     }
     if (!lacking || !no->txn || no->writing) {
         return;
@@ -228,8 +239,12 @@ node_ovs_update(struct node_ovs *no)
     OVSREC_BRIDGE_FOR_EACH (row, no->loop.idl) {
         const struct node_bridge *bridge = shash_find_data(&no->bridges,
                                                            row->name);
-        if (bridge && bridge->owned && node_bridge_lacks_settings(bridge)) {
-            write_settings(no->txn, row);
+        if (bridge && node_bridge_needs_write(bridge)) {
+            if (bridge->owned) {
+                write_settings(no->txn, row);
+            } else {
+                ovsrec_bridge_update_external_ids_delkey(row, MARK);
+            }
             no->writing = true;
         }
     }
@@ -309,6 +324,24 @@ node_ovs_set_owned(struct node_ovs *no, const char *name, bool owned)
 
     if (bridge) {
         bridge->owned = owned;
+    }
+}
+
+bool
+node_ovs_is_marked(const struct node_ovs *no, const char *name)
+{
+    const struct node_bridge *bridge = shash_find_data(&no->bridges, name);
+
+    return bridge && bridge->marked;
+}
+
+void
+node_ovs_set_released(struct node_ovs *no, const char *name, bool released)
+{
+    struct node_bridge *bridge = shash_find_data(&no->bridges, name);
+
+    if (bridge) {
+        bridge->released = released;
     }
 }
 
@@ -421,12 +454,14 @@ node_bridge_from_row(const struct ovsrec_bridge *row,
                                            "out-of-band"));
     }
     svec_sort(&bridge->controllers);
+    bridge->marked = smap_get_bool(&row->external_ids, MARK, false);
     bridge->fail_mode_secure = (row->fail_mode
                                 && !strcmp(row->fail_mode, "secure"));
     bridge->in_band_disabled = smap_get_bool(&row->other_config,
                                              "disable-in-band", false);
 
     bridge->owned = old && old->owned;
+    bridge->released = old && old->released;
     bridge->warned = old && old->warned;
     return bridge;
 }

@@ -48,12 +48,14 @@ struct node_bridge {
     struct shash ports;         /* Interface name -> "struct node_port". */
     struct svec controllers;    /* Targets. */
 
+    bool marked;                /* Has it ever been Bastion's? */
     bool fail_mode_secure;
     bool in_band_disabled;
     bool out_of_band;           /* Are all the controllers? */
 
     /* Not from the database. */
     bool owned;                 /* See node_ovs_set_owned(). */
+    bool released;              /* See node_ovs_set_released(). */
     bool warned;                /* About a second controller. */
 };
 
@@ -86,10 +88,16 @@ const struct shash *node_ovs_get_bridges(const struct node_ovs *);
 const struct node_bridge *node_ovs_find_datapath_id(const struct node_ovs *,
                                                     uint64_t datapath_id);
 
-/* Does Bastion own 'bridge', that is, does an accepted network name it and
- * has it connected to this controller?  Only bridges that are owned are
+/* Does Bastion own 'bridge', that is, does a network name it and has it
+ * connected to this controller?  Only bridges that are owned are
  * written to. */
 void node_ovs_set_owned(struct node_ovs *, const char *bridge, bool owned);
+
+/* A bridge that is owned gets a mark in the database.  It stays until the
+ * bridge's flows have been removed again and the user says so here. */
+bool node_ovs_is_marked(const struct node_ovs *, const char *bridge);
+void node_ovs_set_released(struct node_ovs *, const char *bridge,
+                           bool released);
 
 void node_ovs_get_memory_usage(const struct node_ovs *, struct simap *);
 

@@ -9,6 +9,7 @@
 
 #include "controller/flow-sync.h"
 #include "controller/flow-table.h"
+#include "controller/of-messages.h"
 #include "controller/of-meters.h"
 #include "controller/pipeline.h"
 #include "coverage.h"
@@ -16,7 +17,6 @@
 #include "openvswitch/list.h"
 #include "openvswitch/ofp-actions.h"
 #include "openvswitch/ofp-bundle.h"
-#include "openvswitch/ofp-connection.h"
 #include "openvswitch/ofp-errors.h"
 #include "openvswitch/ofp-flow.h"
 #include "openvswitch/ofp-monitor.h"
@@ -68,8 +68,6 @@ COVERAGE_DEFINE(of_switch_unexpected);
 
 /* A periodic dump may take this fraction of the time. */
 #define AUDIT_CPU_DIVISOR 200
-
-#define FLOW_MONITOR_ID 1
 
 /* States of a connection.
  *
@@ -707,67 +705,17 @@ run_state(struct of_switch *sw)
 
 /* Handshake. */
 
-static struct ofpbuf *
-encode_controller_id(const struct of_switch *sw)
-{
-    struct ofpbuf *msg = ofpraw_alloc(OFPRAW_NXT_SET_CONTROLLER_ID,
-                                      sw->version, 0);
-    struct nx_controller_id *nci = ofpbuf_put_zeros(msg, sizeof *nci);
-
-    nci->controller_id = htons(PIPELINE_CONTROLLER_ID);
-    return msg;
-}
-
-static struct ofpbuf *
-encode_async_config(const struct of_switch *sw)
-{
-    struct ofputil_async_cfg cfg = OFPUTIL_ASYNC_CFG_INIT;
-
-    cfg.primary[OAM_PACKET_IN] = (1u << OFPR_ACTION) | (1u << OFPR_NO_MATCH)
-                                 | (1u << OFPR_EXPLICIT_MISS)
-                                 | (1u << OFPR_IMPLICIT_MISS)
-                                 | (1u << OFPR_ACTION_SET)
-                                 | (1u << OFPR_GROUP)
-                                 | (1u << OFPR_PACKET_OUT);
-    cfg.primary[OAM_FLOW_REMOVED] = (1u << OFPRR_IDLE_TIMEOUT)
-                                    | (1u << OFPRR_HARD_TIMEOUT)
-                                    | (1u << OFPRR_DELETE)
-                                    | (1u << OFPRR_GROUP_DELETE)
-                                    | (1u << OFPRR_METER_DELETE)
-                                    | (1u << OFPRR_EVICTION);
-    return ofputil_encode_set_async_config(
-        &cfg, (1u << OAM_N_TYPES) - 1, sw->version);
-}
-
-static struct ofpbuf *
-encode_flow_monitor(const struct of_switch *sw)
-{
-    struct ofputil_flow_monitor_request fmr = {
-        .id = FLOW_MONITOR_ID,
-        .command = OFPFMC_ADD,
-        .flags = OFPFMF_ADD | OFPFMF_REMOVED | OFPFMF_MODIFY,
-        .out_port = OFPP_NONE,
-        .out_group = OFPG_ANY,
-        .table_id = 0xff,
-    };
-    struct ofpbuf *msg = ofpbuf_new(64);
-
-    match_init_catchall(&fmr.match);
-    ofputil_append_flow_monitor_request(&fmr, msg, sw->protocol);
-    ofpmsg_update_length(msg);
-    return msg;
-}
-
 static void
 start_handshake(struct of_switch *sw)
 {
     sw->version = rconn_get_version(sw->rconn);
     sw->protocol = ofputil_protocol_from_ofp_version(sw->version);
 
-    send_msg(sw, encode_controller_id(sw));
+    send_msg(sw, of_encode_controller_id(
+        sw->version, PIPELINE_CONTROLLER_ID));
     send_msg(sw, ofputil_encode_set_packet_in_format(sw->version,
                                                      OFPUTIL_PACKET_IN_NXT2));
-    send_msg(sw, encode_async_config(sw));
+    send_msg(sw, of_encode_async_config(sw->version));
     sw->features_xid = send_msg(
         sw, ofpraw_alloc(OFPRAW_OFPT_FEATURES_REQUEST, sw->version, 0));
     set_state(sw, S_HANDSHAKE, HANDSHAKE_TIMEOUT);
@@ -1002,18 +950,13 @@ process_msg(struct of_switch *sw, struct ofpbuf *msg)
 static void
 start_dump(struct of_switch *sw)
 {
-    struct ofputil_flow_stats_request fsr = {
-        .out_port = OFPP_ANY,
-        .out_group = OFPG_ANY,
-        .table_id = 0xff,
-    };
-
     COVERAGE_INC(of_switch_dump);
     ovs_assert(!sw->dump);
 
     /* The monitor goes first, so that no change falls in between. */
     if (!sw->monitor_xid) {
-        sw->monitor_xid = send_msg(sw, encode_flow_monitor(sw));
+        sw->monitor_xid = send_msg(
+            sw, of_encode_flow_monitor(sw->version));
     }
 
     sw->dump = xmalloc(sizeof *sw->dump);
@@ -1029,9 +972,7 @@ start_dump(struct of_switch *sw)
         sw->meters_xid = send_msg(sw, of_meters_encode_request(&sw->meters,
                                                                sw->version));
     }
-    match_init_catchall(&fsr.match);
-    sw->dump_xid = send_msg(
-        sw, ofputil_encode_flow_stats_request(&fsr, sw->protocol));
+    sw->dump_xid = send_msg(sw, of_encode_flow_dump(sw->version));
     set_state(sw, S_DUMP, DUMP_TIMEOUT);
 }
 
@@ -1200,17 +1141,11 @@ answer_dump_requests(struct of_switch *sw, struct ovs_list *list,
 
 /* Bundles. */
 
-static void
-send_bundle_ctrl(struct of_switch *sw, uint16_t type, uint32_t *xid)
+static uint32_t
+send_bundle_ctrl(struct of_switch *sw, uint16_t type)
 {
-    struct ofputil_bundle_ctrl_msg ctrl = {
-        .bundle_id = sw->bundle_id,
-        .type = type,
-        .flags = OFPBF_ATOMIC | OFPBF_ORDERED,
-    };
-
-    *xid = send_msg(sw, ofputil_encode_bundle_ctrl_request(sw->version,
-                                                           &ctrl));
+    return send_msg(sw, of_encode_bundle_ctrl(sw->version, sw->bundle_id,
+                                              type));
 }
 
 static void
@@ -1242,7 +1177,7 @@ start_bundle(struct of_switch *sw)
     if (sw->ops.n) {
         COVERAGE_INC(of_switch_bundle);
         sw->bundle_id++;
-        send_bundle_ctrl(sw, OFPBCT_OPEN_REQUEST, &sw->open_xid);
+        sw->open_xid = send_bundle_ctrl(sw, OFPBCT_OPEN_REQUEST);
         sw->op_xid = sw->next_xid;
         sw->next_xid += sw->ops.n;
         set_state(sw, S_ADD, BUNDLE_TIMEOUT);
@@ -1265,22 +1200,16 @@ send_ops(struct of_switch *sw)
         uint32_t xid = sw->op_xid + sw->n_sent;
         struct ofpbuf *fm = flow_op_encode(&sw->ops.ops[sw->n_sent],
                                            sw->protocol, htonl(xid));
-        struct ofputil_bundle_add_msg bam = {
-            .bundle_id = sw->bundle_id,
-            .flags = OFPBF_ATOMIC | OFPBF_ORDERED,
-            .msg = fm->data,
-        };
-
         COVERAGE_INC(of_switch_flow_mod);
-        send_with_xid(sw, ofputil_encode_bundle_add(sw->version, &bam), xid,
-                      sw->bundle_queued);
+        send_with_xid(sw, of_encode_bundle_add(sw->version, sw->bundle_id, fm),
+                      xid, sw->bundle_queued);
         ofpbuf_delete(fm);
         sw->n_sent++;
         progress(sw, BUNDLE_TIMEOUT);
     }
     if (sw->n_sent == sw->ops.n) {
         set_state(sw, S_CLOSE, BUNDLE_TIMEOUT);
-        send_bundle_ctrl(sw, OFPBCT_CLOSE_REQUEST, &sw->close_xid);
+        sw->close_xid = send_bundle_ctrl(sw, OFPBCT_CLOSE_REQUEST);
     }
 }
 
@@ -1288,7 +1217,7 @@ send_ops(struct of_switch *sw)
 static void
 commit_bundle(struct of_switch *sw)
 {
-    send_bundle_ctrl(sw, OFPBCT_COMMIT_REQUEST, &sw->commit_xid);
+    sw->commit_xid = send_bundle_ctrl(sw, OFPBCT_COMMIT_REQUEST);
     send_barrier(sw);
 }
 
@@ -1328,9 +1257,7 @@ static void
 abandon_bundle(struct of_switch *sw)
 {
     if (sw->state == S_ADD || sw->state == S_CLOSE) {
-        uint32_t xid;
-
-        send_bundle_ctrl(sw, OFPBCT_DISCARD_REQUEST, &xid);
+        send_bundle_ctrl(sw, OFPBCT_DISCARD_REQUEST);
     }
     flow_ops_destroy(&sw->ops);
     sw->n_sent = 0;

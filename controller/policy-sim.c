@@ -32,6 +32,7 @@ struct sim {
     bool dhcp_reply;            /* Answer of a declared DHCP server. */
 };
 
+static void unmap_addresses(struct flow *);
 static void explain(struct sim *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
 static bool drop(struct sim *, enum drop_reason);
@@ -47,20 +48,40 @@ policy_sim(const struct netmap *netmap, const struct depmap *depmap,
            const struct sim_packet *packet, struct sim_verdict *verdict,
            struct ds *explanation)
 {
+    struct flow flow = packet->flow;
     struct sim sim = {
         .netmap = netmap,
         .depmap = depmap,
         .packet = packet,
-        .flow = &packet->flow,
+        .flow = &flow,
         .verdict = verdict,
         .explanation = explanation,
     };
 
+    unmap_addresses(&flow);
     memset(verdict, 0, sizeof *verdict);
     verdict->action = SIM_DROP;
     verdict->out_port = OFPP_NONE;
     if (admit(&sim) && verify_source(&sim) && find_destination(&sim)) {
         decide(&sim);
+    }
+}
+
+/* An IPv4-mapped address stands for an IPv4 address everywhere here, but one
+ * in an IPv6 packet does not: replaces those by others that nobody has. */
+static void
+unmap_addresses(struct flow *flow)
+{
+    struct in6_addr *addresses[] = {
+        &flow->ipv6_src, &flow->ipv6_dst, &flow->nd_target,
+        &flow->ct_ipv6_src, &flow->ct_ipv6_dst
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+        if (flow->dl_type == htons(ETH_TYPE_IPV6)
+            && ip_is_v4(addresses[i])) {
+            addresses[i]->s6_addr[11] = 0xfe;
+        }
     }
 }
 
@@ -125,26 +146,30 @@ is_isolated(const struct netmap *netmap, uint32_t identity, bool egress)
 
 bool
 policy_sim_egress(const struct netmap *netmap, const struct depmap *depmap,
-                  uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
+                  uint16_t zone,
+                  uint32_t source, const struct in6_addr *src_ip,
                   uint32_t destination, const struct in6_addr *dst_ip,
                   uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                   struct uuid *rule)
 {
     return (!is_isolated(netmap, source, true)
             || find_rule(depmap, DEPMAP_EGRESS, zone, source, src_ip,
-                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst,
+                         rule));
 }
 
 bool
 policy_sim_ingress(const struct netmap *netmap, const struct depmap *depmap,
-                   uint16_t zone, uint32_t source, const struct in6_addr *src_ip,
+                   uint16_t zone,
+                   uint32_t source, const struct in6_addr *src_ip,
                    uint32_t destination, const struct in6_addr *dst_ip,
                    uint8_t nw_proto, uint16_t tp_src, uint16_t tp_dst,
                    struct uuid *rule)
 {
     return (!is_isolated(netmap, destination, false)
             || find_rule(depmap, DEPMAP_INGRESS, zone, source, src_ip,
-                         destination, dst_ip, false, nw_proto, tp_src, tp_dst, rule));
+                         destination, dst_ip, false, nw_proto, tp_src, tp_dst,
+                         rule));
 }
 
 /* May 's' open anything to 'd'? */
@@ -297,7 +322,7 @@ static uint32_t
 outside_identity(const struct sim *sim, const struct in6_addr *ip)
 {
     static const char *const special[] = {
-        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4", "::/127",
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4", "::/80",
         "fe80::/10"
     };
 

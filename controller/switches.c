@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "controller/compiler.h"
+#include "controller/flow-table.h"
 #include "controller/nd-responder.h"
 #include "controller/node-ovs.h"
 #include "controller/of-switch.h"
@@ -201,19 +202,30 @@ switches_wait(struct switches *switches)
 }
 
 void
+switches_release(struct switches *switches, const struct compiler *compiler)
+{
+    struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->table && conn->table != conn->nothing
+            && compiler_get_flows(compiler, conn->bridge) != conn->table) {
+            connection_detach(conn);
+            conn->role = SWITCH_CLOSING;
+        }
+    }
+}
+
+void
 switches_compiled(struct switches *switches, const struct compiler *compiler,
                   uint64_t version)
 {
     struct switches_connection *conn;
 
     switches->version = version;
+    switches_release(switches, compiler);
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
         if (conn->table) {
-            if (compiler_get_flows(compiler, conn->bridge) != conn->table) {
-                connection_detach(conn);
-            } else {
-                of_switch_set_version(conn->of_switch, version);
-            }
+            of_switch_set_version(conn->of_switch, version);
         }
     }
 }
@@ -289,6 +301,19 @@ switches_find(const struct switches *switches, const char *bridge)
 }
 
 bool
+switches_is_closed(const struct switches *switches, const char *bridge)
+{
+    const struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->closed && !strcmp(conn->bridge, bridge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 switches_is_connected(const struct switches *switches, const char *bridge)
 {
     const struct switches_connection *conn;
@@ -309,6 +334,7 @@ switch_role_name(enum switch_role role)
     case SWITCH_WAITING: return "waiting";
     case SWITCH_UNKNOWN: return "unknown";
     case SWITCH_UNNAMED: return "unnamed";
+    case SWITCH_CLOSING: return "closing";
     case SWITCH_REDUNDANT: return "redundant";
     case SWITCH_ACTIVE: return "active";
     }
@@ -340,6 +366,16 @@ connection_create(struct switches *switches, struct vconn *vconn)
 }
 
 static void
+destroy_nothing(struct switches_connection *conn)
+{
+    if (conn->nothing) {
+        flow_table_destroy(conn->nothing);
+        free(conn->nothing);
+        conn->nothing = NULL;
+    }
+}
+
+static void
 connection_destroy(struct switches_connection *conn)
 {
     struct switches *switches = conn->switches;
@@ -348,6 +384,7 @@ connection_destroy(struct switches_connection *conn)
     switches->n_connections--;
     ovs_list_remove(&conn->list_node);
     of_switch_destroy(conn->of_switch);
+    destroy_nothing(conn);
     free(conn->bridge);
     free(conn);
 }
@@ -360,6 +397,7 @@ connection_detach(struct switches_connection *conn)
                   of_switch_get_name(conn->of_switch), conn->bridge);
         of_switch_detach(conn->of_switch);
         conn->table = NULL;
+        destroy_nothing(conn);
     }
 }
 
@@ -415,6 +453,25 @@ connection_attach(struct switches_connection *conn,
     conn->meters = needed;
 }
 
+/* Removes the flows of a bridge that is not Bastion's any more, then lets go
+ * of it. */
+static void
+connection_close(struct switches_connection *conn)
+{
+    if (!conn->table) {
+        VLOG_INFO("%s: no network names bridge %s any more; removing its "
+                  "flows", of_switch_get_name(conn->of_switch), conn->bridge);
+        conn->nothing = xmalloc(sizeof *conn->nothing);
+        flow_table_init(conn->nothing);
+        conn->table = conn->nothing;
+        conn->meters = 0;
+        of_switch_attach(conn->of_switch, conn->nothing, true, NULL, 0);
+    } else if (of_switch_is_synced(conn->of_switch)) {
+        connection_detach(conn);
+        conn->closed = true;
+    }
+}
+
 static bool
 has_newer_for_bridge(const struct switches_connection *conn)
 {
@@ -424,7 +481,7 @@ has_newer_for_bridge(const struct switches_connection *conn)
          node = node->prev) {
         const struct switches_connection *newer
             = CONTAINER_OF(node, struct switches_connection, list_node);
-        if (newer->role == SWITCH_ACTIVE
+        if ((newer->role == SWITCH_ACTIVE || newer->role == SWITCH_CLOSING)
             && !strcmp(newer->bridge, conn->bridge)) {
             return true;
         }
@@ -435,17 +492,27 @@ has_newer_for_bridge(const struct switches_connection *conn)
 /* Roles of newer connections must be up to date. */
 static enum switch_role
 choose_role(const struct switches_connection *conn,
-            const struct compiler *compiler, bool ready)
+            const struct node_ovs *node_ovs, const struct compiler *compiler,
+            bool ready)
 {
     uint64_t datapath_id;
 
-    return (!of_switch_get_datapath_id(conn->of_switch, &datapath_id)
-            ? SWITCH_CONNECTING
-            : !ready ? SWITCH_WAITING
-            : !conn->bridge ? SWITCH_UNKNOWN
-            : !compiler_get_flows(compiler, conn->bridge) ? SWITCH_UNNAMED
-            : has_newer_for_bridge(conn) ? SWITCH_REDUNDANT
-            : SWITCH_ACTIVE);
+    if (!of_switch_get_datapath_id(conn->of_switch, &datapath_id)) {
+        return SWITCH_CONNECTING;
+    } else if (!ready) {
+        return SWITCH_WAITING;
+    } else if (!conn->bridge) {
+        return SWITCH_UNKNOWN;
+    } else if (has_newer_for_bridge(conn)) {
+        return SWITCH_REDUNDANT;
+    } else if (compiler_get_flows(compiler, conn->bridge)) {
+        return SWITCH_ACTIVE;
+    } else if (!conn->closed
+               && (conn->role == SWITCH_CLOSING
+                   || node_ovs_is_marked(node_ovs, conn->bridge))) {
+        return SWITCH_CLOSING;
+    }
+    return SWITCH_UNNAMED;
 }
 
 static void
@@ -459,9 +526,8 @@ report_role(struct switches_connection *conn)
     }
     conn->reported = true;
     if (conn->role == SWITCH_UNNAMED) {
-        VLOG_INFO_RL(&rl, "%s: bridge %s is connected, but no accepted "
-                     "network names it; leaving it alone",
-                     name, conn->bridge);
+        VLOG_INFO_RL(&rl, "%s: bridge %s is connected, but no network names "
+                     "it; leaving it alone", name, conn->bridge);
     } else if (conn->role == SWITCH_REDUNDANT) {
         VLOG_INFO_RL(&rl, "%s: bridge %s has a newer connection; keeping this "
                      "one idle", name, conn->bridge);
@@ -490,6 +556,7 @@ update_bridge_name(struct switches_connection *conn,
         connection_detach(conn);
         free(conn->bridge);
         conn->bridge = bridge ? xstrdup(bridge->name) : NULL;
+        conn->closed = false;
     }
 }
 
@@ -502,8 +569,11 @@ assign_roles(struct switches *switches, const struct node_ovs *node_ovs,
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
         update_bridge_name(conn, node_ovs);
 
-        enum switch_role role = choose_role(conn, compiler, ready);
+        enum switch_role role = choose_role(conn, node_ovs, compiler, ready);
         if (role != conn->role) {
+            if (conn->role == SWITCH_CLOSING) {
+                connection_detach(conn);
+            }
             conn->role = role;
             conn->reported = false;
         }
@@ -512,13 +582,16 @@ assign_roles(struct switches *switches, const struct node_ovs *node_ovs,
 
     /* A table has to be let go by one before another one can have it. */
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
-        if (conn->role != SWITCH_ACTIVE) {
+        if (conn->role != SWITCH_ACTIVE && conn->role != SWITCH_CLOSING) {
             connection_detach(conn);
         }
     }
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
         if (conn->role == SWITCH_ACTIVE) {
+            conn->closed = false;
             connection_attach(conn, compiler);
+        } else if (conn->role == SWITCH_CLOSING) {
+            connection_close(conn);
         }
     }
 }

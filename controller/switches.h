@@ -8,7 +8,10 @@
  *
  * Listens for OpenFlow connections, finds out which bridge of this node is at
  * the other end of each, and attaches it to the desired flow table of that
- * bridge if an accepted network names it.  All other bridges are left alone.
+ * bridge if a network names it.  All other bridges are left alone, but for one
+ * case: when no network names a bridge any more that was Bastion's, its flows
+ * are removed.  Otherwise what the last policy allowed would stay open, with
+ * nobody there to close it.
  *
  * When a bridge has several connections (because it was told of two of our
  * listeners, or because a dead connection has not been noticed yet), the
@@ -36,7 +39,8 @@ enum switch_role {
     SWITCH_CONNECTING,          /* Datapath ID is not known yet. */
     SWITCH_WAITING,             /* Desired flow tables are not complete. */
     SWITCH_UNKNOWN,             /* No bridge of this node has that ID. */
-    SWITCH_UNNAMED,             /* No accepted network names the bridge. */
+    SWITCH_UNNAMED,             /* No network names the bridge. */
+    SWITCH_CLOSING,             /* None does any more: removing the flows. */
     SWITCH_REDUNDANT,           /* Another connection serves the bridge. */
     SWITCH_ACTIVE               /* Attached. */
 };
@@ -51,6 +55,8 @@ struct switches_connection {
     /* Internal. */
     struct switches *switches;
     struct flow_table *table;   /* What it is attached to, or NULL. */
+    struct flow_table *nothing; /* An empty table, for SWITCH_CLOSING. */
+    bool closed;                /* Have the flows been removed? */
     unsigned int meters;        /* Bitmap of enum pipeline_meter. */
     bool reported;              /* Has the role been logged? */
     long long int created;      /* In ms. */
@@ -72,9 +78,12 @@ void switches_run(struct switches *, const struct node_ovs *,
                   const struct compiler *, bool ready);
 void switches_wait(struct switches *);
 
-/* Must be called after each compilation that changed anything, before the
- * compiler runs again: it detaches connections from tables that go away.
- * 'version' is the new state's, greater than any before. */
+/* Must be called before the compiler runs: lets go of tables that it is going
+ * to free. */
+void switches_release(struct switches *, const struct compiler *);
+
+/* Must be called after each compilation that changed anything.  'version' is
+ * the new state's, greater than any before. */
 void switches_compiled(struct switches *, const struct compiler *,
                        uint64_t version);
 uint64_t switches_acked(const struct switches *, const struct node_ovs *,
@@ -90,6 +99,9 @@ const struct ovs_list *switches_get_connections(const struct switches *);
 
 /* The attached switch of 'bridge', or NULL. */
 struct of_switch *switches_find(const struct switches *, const char *bridge);
+
+/* Was 'bridge' Bastion's, and have its flows been removed since? */
+bool switches_is_closed(const struct switches *, const char *bridge);
 
 /* Is 'bridge' connected, in whatever role but SWITCH_UNKNOWN? */
 bool switches_is_connected(const struct switches *, const char *bridge);

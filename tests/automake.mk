@@ -20,7 +20,8 @@ EXTRA_DIST += \
 	tests/allowed-skips \
 	tests/check-sanitizers \
 	tests/run \
-	tests/run-system-test
+	tests/run-system-test \
+	tests/vm/run
 
 # Checks of the source and of what was built from it.
 source_checks = \
@@ -79,6 +80,7 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 # each.
 FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
 	tests/fuzz/fuzz-parsers
 check_PROGRAMS += $(FUZZ_TARGETS)
@@ -89,6 +91,10 @@ fuzz_driver = tests/fuzz/fuzz.h
 if !FUZZERS
 fuzz_driver += tests/fuzz/replay.c
 endif
+tests_fuzz_fuzz_of_switch_SOURCES = \
+	tests/fuzz/fuzz-of-switch.c $(fuzz_driver)
+tests_fuzz_fuzz_of_switch_LDADD = controller/libbastion-controller.la
+tests_fuzz_fuzz_of_switch_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_packet_in_SOURCES = \
 	tests/fuzz/fuzz-packet-in.c $(fuzz_driver)
 tests_fuzz_fuzz_packet_in_LDADD = controller/libbastion-controller.la
@@ -225,5 +231,17 @@ tests_test_policy_sim_SOURCES = \
 	tests/test-rows.h
 tests_test_policy_sim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_policy_sim_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+
+# Unit tests of controller/'s commands.
+check_PROGRAMS += tests/test-inspect
+TESTS += tests/test-inspect
+tests_test_inspect_SOURCES = \
+	tests/test-inspect.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_inspect_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_inspect_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)

@@ -336,7 +336,8 @@ parse_line(const char *line, struct trace_verdict *v)
     } else if (!strncmp(s, "controller(", 11)
                && strstr(s, "userdata=01")) {
         v->action = TRACE_CONTROLLER;
-    } else if (!strncmp(s, "Final flow: ", 12) && strcmp(s + 12, "unchanged")) {
+    } else if (!strncmp(s, "Final flow: ", 12)
+               && strcmp(s + 12, "unchanged")) {
         parse_final_flow(s + 12, v);
     }
 }

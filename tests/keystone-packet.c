@@ -82,7 +82,7 @@ random_constant(bool v4)
     };
     static const char *const v6s[] = {
         "::", "::1", "fe80::1", "fe80::dead", "ff02::1", "ff02::2",
-        "ff02::16", "ff02::1:2", "ff02::1:ff00:5", "fd00:77::1",
+        "ff02::16", "ff02::1:2", "ff02::1:ff00:5", "fd00:77::1", "::5",
         "2001:db8::9", "64:ff9b::1"
     };
 
@@ -126,6 +126,10 @@ random_address(const struct netmap *netmap,
     const struct netmap_endpoint *endpoint;
     struct in6_addr ip = random_constant(v4);
 
+    /* An address of the other version, IPv4-mapped. */
+    if (!v4 && chance(3)) {
+        return random_address(netmap, network, true);
+    }
     switch (pick(16)) {
     case 0: case 1: case 2: case 3: case 4: case 5: case 6: case 7:
         endpoint = random_endpoint(netmap, network, false);

@@ -23,6 +23,8 @@
 #define N_DEPENDENCIES 8
 #define N_PORTS 10
 
+#define WORLD_MAX_HOST_ADDRESSES 8
+
 struct world_port {
     bool present;
     char *name;
@@ -57,8 +59,15 @@ struct world {
     struct world_port *ports;
     size_t n_ports;
     struct world_bridge bridges[WORLD_N_BRIDGES];
+    const char *node;
+    enum enforcement default_enforcement;
+    enum nd_responder nd_responder;
+    struct in6_addr host_addresses[WORLD_MAX_HOST_ADDRESSES];
+    size_t n_host_addresses;
     struct ds change;
 };
+
+static void change_options(struct world *);
 
 /* Random choices. */
 
@@ -189,6 +198,9 @@ randomize_gateway(struct world *w, struct bsrec_network *rec, size_t i)
         add_string(&rec->gateways, &rec->n_gateways,
                    xasprintf("fd00:%"PRIuSIZE"::1", i));
     }
+    if (chance(10)) {
+        add_string(&rec->gateways, &rec->n_gateways, xstrdup("fe80::1"));
+    }
     if (is_bad(w)) {
         add_string(&rec->gateways, &rec->n_gateways, random_v4(w, i));
     }
@@ -205,7 +217,7 @@ randomize_network(struct world *w, size_t i)
 {
     struct bsrec_network *rec = &w->networks.recs[i];
     static const char *const enforcements[] = {
-        "enforce", "enforce", "audit", "off"
+        "enforce", "enforce", "audit", "audit", "off"
     };
 
     set_string(&rec->name, xasprintf("net%"PRIuSIZE, i));
@@ -218,7 +230,8 @@ randomize_network(struct world *w, size_t i)
     clear_strings(&rec->dhcp_servers, &rec->n_dhcp_servers);
     for (int n = chance(40) ? 1 + pick(2) : 0; n > 0; n--) {
         add_string(&rec->dhcp_servers, &rec->n_dhcp_servers,
-                   chance(30) ? xasprintf("10.%"PRIuSIZE".0.1", i)
+                   chance(10) ? xstrdup("fe80::fd:ff:fe00:0")
+                   : chance(30) ? xasprintf("10.%"PRIuSIZE".0.1", i)
                    : chance(30) ? xasprintf("fd00:%"PRIuSIZE"::1", i)
                    : chance(60) ? random_v4(w, i)
                    : random_v6(w, i));
@@ -260,7 +273,8 @@ randomize_container(struct world *w, size_t i)
     set_string(&rec->mac, (is_bad(w) ? xstrdup("00:00:00:00:00:00")
                            : is_bad(w) ? xstrdup("02:ff:00:00:00:01")
                            : xasprintf("02:00:00:00:%02"PRIxSIZE":%02x",
-                                       network, pick(40))));
+                                       chance(10) ? 255 : network,
+                                       pick(40))));
     clear_strings(&rec->ips, &rec->n_ips);
     for (int n = chance(90) ? 1 + chance(20) : 0; n > 0; n--) {
         add_string(&rec->ips, &rec->n_ips, random_v4(w, network));
@@ -473,14 +487,12 @@ randomize_port(struct world *w, size_t i)
 }
 
 static void
-add_bridge(struct world *w, size_t i)
+tell_bridge(struct world *w, size_t i)
 {
-    struct world_bridge *bridge = &w->bridges[i];
+    const struct world_bridge *bridge = &w->bridges[i];
     struct eth_addr mac = ETH_ADDR_C(02,fd,00,00,00,00);
 
     mac.ea[5] = i;
-    bridge->present = true;
-    bridge->userspace = chance(70);
     compiler_set_bridge(w->compiler, bridge->name, bridge->userspace);
     compiler_set_port(w->compiler, bridge->name, bridge->name, OFPP_LOCAL,
                       mac);
@@ -492,23 +504,32 @@ add_bridge(struct world *w, size_t i)
 }
 
 static void
+add_bridge(struct world *w, size_t i)
+{
+    w->bridges[i].present = true;
+    w->bridges[i].userspace = chance(70);
+    tell_bridge(w, i);
+}
+
+static void
 randomize_host_addresses(struct world *w)
 {
     static const char *const candidates[] = {
         "192.0.2.1", "10.0.0.1", "10.1.0.1", "fd00:0::1", "10.0.0.9",
         "2001:db8::1", "172.17.0.1", "fd00:1::9"
     };
-    struct in6_addr addresses[ARRAY_SIZE(candidates)];
-    size_t n = 0;
-
+    BUILD_ASSERT(ARRAY_SIZE(candidates) <= WORLD_MAX_HOST_ADDRESSES);
+    w->n_host_addresses = 0;
     for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
         if (chance(60)) {
-            char *error = ip_address_parse(candidates[i], &addresses[n++]);
+            char *error = ip_address_parse(
+                candidates[i], &w->host_addresses[w->n_host_addresses++]);
 
             ovs_assert(!error);
         }
     }
-    compiler_set_host_addresses(w->compiler, addresses, n);
+    compiler_set_host_addresses(w->compiler, w->host_addresses,
+                                w->n_host_addresses);
 }
 
 /* Changes. */
@@ -640,12 +661,14 @@ change_bridge(struct world *w)
 static void
 change_options(struct world *w)
 {
-    compiler_set_options(w->compiler,
-                         chance(70) ? ENFORCEMENT_ENFORCE
-                         : chance(70) ? ENFORCEMENT_AUDIT : ENFORCEMENT_OFF,
-                         chance(60) ? ND_RESPONDER_AUTO
-                         : chance(50) ? ND_RESPONDER_FLOW
-                         : ND_RESPONDER_PACKET_IN);
+    w->default_enforcement = (chance(60) ? ENFORCEMENT_ENFORCE
+                              : chance(70) ? ENFORCEMENT_AUDIT
+                              : ENFORCEMENT_OFF);
+    w->nd_responder = (chance(60) ? ND_RESPONDER_AUTO
+                       : chance(50) ? ND_RESPONDER_FLOW
+                       : ND_RESPONDER_PACKET_IN);
+    compiler_set_options(w->compiler, w->default_enforcement,
+                         w->nd_responder);
     ds_put_cstr(&w->change, "options; ");
 }
 
@@ -682,8 +705,8 @@ change_once(struct world *w)
         if (chance(70)) {
             change_options(w);
         } else {
-            compiler_set_node(w->compiler,
-                              chance(80) ? "node1" : "node2");
+            w->node = chance(80) ? "node1" : "node2";
+            compiler_set_node(w->compiler, w->node);
             ds_put_cstr(&w->change, "node; ");
         }
         break;
@@ -744,7 +767,9 @@ world_create(size_t n_networks, unsigned int quality)
     INIT_ROWS(w->containers, w->n_networks * N_CONTAINERS);
     INIT_ROWS(w->dependencies, w->n_networks * N_DEPENDENCIES);
 
-    compiler_set_node(w->compiler, "node1");
+    w->node = "node1";
+    compiler_set_node(w->compiler, w->node);
+    change_options(w);
     randomize_host_addresses(w);
     init_ports(w);
     for (size_t i = 0; i < w->networks.n; i++) {
@@ -834,11 +859,66 @@ world_compiler(const struct world *w)
     return w->compiler;
 }
 
+/* Tells the compiler of every row. */
+static void
+tell_rows(struct world *w)
+{
+    for (size_t i = 0; i < w->networks.n; i++) {
+        if (w->networks.present[i]) {
+            compiler_set_network(w->compiler, &w->networks.recs[i]);
+        }
+    }
+    for (size_t i = 0; i < w->services.n; i++) {
+        if (w->services.present[i]) {
+            compiler_set_service(w->compiler, &w->services.recs[i]);
+        }
+    }
+    for (size_t i = 0; i < w->containers.n; i++) {
+        if (w->containers.present[i]) {
+            compiler_set_container(w->compiler, &w->containers.recs[i]);
+        }
+    }
+    for (size_t i = 0; i < w->dependencies.n; i++) {
+        if (w->dependencies.present[i]) {
+            compiler_set_dependency(w->compiler, &w->dependencies.recs[i]);
+        }
+    }
+}
+
+#define WRITE_STATUSES(W, KIND)                                         \
+    for (size_t i = 0; i < (W)->KIND.n; i++) {                          \
+        if ((W)->KIND.present[i]) {                                     \
+            set_string(&(W)->KIND.recs[i].status,                       \
+                       xstrdup(compiler_get_status(                     \
+                                   (W)->compiler,                       \
+                                   &(W)->KIND.recs[i].header_.uuid)));  \
+        }                                                               \
+    }
+
 struct compiler *
-world_replace_compiler(struct world *w, struct compiler *compiler)
+world_restart(struct world *w)
 {
     struct compiler *old = w->compiler;
 
-    w->compiler = compiler;
+    /* A row may refer to one that has got another UUID since. */
+    tell_rows(w);
+    compiler_run(old);
+    WRITE_STATUSES(w, networks);
+    WRITE_STATUSES(w, services);
+    WRITE_STATUSES(w, containers);
+    WRITE_STATUSES(w, dependencies);
+
+    w->compiler = compiler_create();
+    compiler_set_node(w->compiler, w->node);
+    compiler_set_options(w->compiler, w->default_enforcement,
+                         w->nd_responder);
+    compiler_set_host_addresses(w->compiler, w->host_addresses,
+                                w->n_host_addresses);
+    for (size_t i = 0; i < WORLD_N_BRIDGES; i++) {
+        if (w->bridges[i].present) {
+            tell_bridge(w, i);
+        }
+    }
+    tell_rows(w);
     return old;
 }

@@ -35,9 +35,10 @@ struct compiler *world_compiler(const struct world *);
  * a description, which the next call overwrites. */
 const char *world_change(struct world *);
 
-/* Takes 'compiler', which knows the same rows, instead of the one so far,
- * which the caller must destroy. */
-struct compiler *world_replace_compiler(struct world *, struct compiler *);
+/* Starts over with a new compiler, as after a restart of the controller: it
+ * finds in the database what the old one made of each row.  Returns the old
+ * compiler, which the caller must destroy. */
+struct compiler *world_restart(struct world *);
 
 bool chance(unsigned int percent);
 unsigned int pick(unsigned int n);

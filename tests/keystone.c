@@ -157,6 +157,17 @@ commit_flows(const struct compiler *c)
     }
 }
 
+/* A new controller that reads what the old one wrote comes to the same. */
+static void
+check_restart(const struct keystone *k, struct world *w)
+{
+    struct compiler *old = world_restart(w);
+
+    compiler_run(world_compiler(w));
+    check_same_flows(k, old, world_compiler(w), "restart", "restart");
+    compiler_destroy(old);
+}
+
 static void
 run_changes(struct keystone *k)
 {
@@ -181,6 +192,9 @@ run_changes(struct keystone *k)
             n_refused += usage.n_refused;
             if (chance(30)) {
                 commit_flows(world_compiler(w));
+            }
+            if (chance(5)) {
+                check_restart(k, w);
             }
         }
         world_destroy(w);

@@ -91,7 +91,7 @@ test_bad_rows(void **state OVS_UNUSED)
           "subnet 127.0.1.0/24 overlaps 127.0.0.0/8, which no network can "
           "have" },
         { "network x key=2 subnets=::/0",
-          "subnet ::/0 overlaps ::/127, which no network can have" },
+          "subnet ::/0 overlaps ::/80, which no network can have" },
         { "network x key=2 subnets=10.2.0.0/24,10.2.0.0/25",
           "two of its subnets overlap" },
         { "network x key=2 subnets=10.0.0.0/8",

@@ -150,7 +150,8 @@ test_golden(void **state OVS_UNUSED)
     struct test_rows rows;
 
     set_up(&rows);
-    ds_put_cstr(&actual, "# The flows of the network in test-pipeline.c.\n\n"
+    ds_put_cstr(&actual, "# SPDX-License-Identifier: Apache-2.0\n#\n"
+                "# The flows of the network in test-pipeline.c.\n\n"
                 "# admission\n");
     format_flows(rows.compiler, compiler_get_flows(rows.compiler, "br0"),
                  &actual);

@@ -20,3 +20,7 @@ EXTRA_DIST += \
 	tutorial/quickstart \
 	tutorial/quickstart-chain \
 	tutorial/quickstart-server
+
+SYSTEM_TESTS += \
+	tests/system/quickstart.sh \
+	tests/system/sandbox.sh

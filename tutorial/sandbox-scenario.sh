@@ -73,7 +73,7 @@ sandbox_same_prefix() {
                   -eq $((0x${2:digits:1} >> shift)) ]; }
 }
 
-# Whether $1 is a subnet in the form ADDRESS/LENGTH, without bits behind LENGTH.
+# Whether $1 is a subnet as ADDRESS/LENGTH, without bits behind LENGTH.
 sandbox_is_subnet() {
     local hex length=${1##*/}
     [[ $1 == */* && $length =~ ^(0|[1-9][0-9]{0,2})$ ]] || return 1
@@ -161,7 +161,8 @@ scenario_network() {
             bridge=* | gateway-port=*)
                 scenario_check_interface "${arg%%=*}" "${arg#*=}" ;;
             enforcement=*)
-                scenario_check_enum enforcement "${arg#*=}" enforce audit off ;;
+                scenario_check_enum enforcement "${arg#*=}" \
+                    enforce audit off ;;
             *=*)
                 scenario_error "\"$arg\": expected bridge=, gateway=," \
                                "gateway-port=, dhcp-server= or enforcement=" ;;
@@ -270,7 +271,8 @@ scenario_container() {
                 scenario_container_ip "${service%%/*}" "$name" "$arg" ;;
         esac
     done
-    [ "$ips" -gt 0 ] || scenario_error "container $name: expected an IP address"
+    [ "$ips" -gt 0 ] \
+        || scenario_error "container $name: expected an IP address"
 }
 
 # Checks $1, a side of a dependency.
