@@ -122,7 +122,7 @@ static __always_inline int answer_arp(struct __sk_buff *skb,
 
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, to->mac, ETH_ALEN);
-	arp->op = bpf_htons(2);
+	arp->op = bpf_htons(ARP_REPLY);
 	__builtin_memcpy(arp->tha, arp->sha, ETH_ALEN);
 	__builtin_memcpy(arp->sha, to->mac, ETH_ALEN);
 	__builtin_memcpy(tpa, arp->tpa, 4);
@@ -139,6 +139,7 @@ static __always_inline int handle_arp(struct __sk_buff *skb,
 	const struct bastion_address_value *to;
 	struct ethhdr *eth;
 	struct arp_ipv4 *arp;
+	bool request, own_tpa;
 	void *end;
 
 	eth = (void *)(long)skb->data;
@@ -155,8 +156,15 @@ static __always_inline int handle_arp(struct __sk_buff *skb,
 
 	map_ipv4(&spa, arp->spa);
 	map_ipv4(&tpa, arp->tpa);
-	if (arp->op != bpf_htons(1) || !is_own_address(from, &spa) ||
-	    is_own_address(from, &tpa))
+	request = arp->op == bpf_htons(ARP_REQUEST);
+	own_tpa = is_own_address(from, &tpa);
+	if (!is_own_address(from, &spa))
+		return drop(skb, from,
+			    request && own_tpa && is_ipv4_zero(arp->spa)
+			    ? DROP_ARP_UNSOLICITED : DROP_ARP_SPOOF);
+	if (!request)
+		return drop(skb, from, DROP_ARP_UNSOLICITED);
+	if (own_tpa)
 		return slow(skb, from);
 	to = find_address(from->endpoint->zone, &tpa);
 	if (!to || !is_visible(from, to))
@@ -517,10 +525,12 @@ static __always_inline int handle_ipv4(struct __sk_buff *skb,
 
 	map_ipv4(&packet.source, &ip->saddr);
 	map_ipv4(&packet.destination, &ip->daddr);
+	packet.protocol = ip->protocol;
+	if (is_dhcp_answer(packet.protocol, (void *)ip + ip->ihl * 4, end))
+		return slow(skb, from);
 	if (ip->saddr && (!mac_equal(eth->h_source, from->endpoint->mac) ||
 			  !is_own_address(from, &packet.source)))
 		return drop(skb, from, DROP_IP_SPOOF);
-	packet.protocol = ip->protocol;
 	len = bpf_ntohs(ip->tot_len);
 	if (!ip->saddr || ip->ihl != 5 || len < sizeof *ip ||
 	    len > skb->len - ETH_HLEN || ip->frag_off & bpf_htons(0x3fff) ||
@@ -563,6 +573,8 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb,
 		if (icmp6->icmp6_type == ND_REDIRECT)
 			return drop(skb, from, DROP_REDIRECT);
 	}
+	if (is_dhcp_answer(packet.protocol, ip6 + 1, end))
+		return slow(skb, from);
 	if (!mac_equal(eth->h_source, from->endpoint->mac) ||
 	    !is_own_address(from, &packet.source))
 		return drop(skb, from, DROP_IPV6_SPOOF);
@@ -597,6 +609,9 @@ int from_container(struct __sk_buff *skb)
 	eth = (void *)(long)skb->data;
 	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
 		return slow(skb, &from);
+	if (eth->h_proto == bpf_htons(ETH_P_8021Q) ||
+	    eth->h_proto == bpf_htons(ETH_P_8021AD))
+		return drop(skb, &from, DROP_VLAN_TAG);
 	if (eth->h_source[0] & 1)
 		return drop(skb, &from, DROP_MULTICAST_SOURCE);
 
@@ -607,9 +622,6 @@ int from_container(struct __sk_buff *skb)
 		return handle_ipv4(skb, &from);
 	case ETH_P_IPV6:
 		return handle_ipv6(skb, &from);
-	case ETH_P_8021Q:
-	case ETH_P_8021AD:
-		return drop(skb, &from, DROP_VLAN_TAG);
 	default:
 		return drop(skb, &from, DROP_ETHERTYPE);
 	}

@@ -38,6 +38,9 @@ struct arp_ipv4 {
 	__u8 tpa[4];
 } __attribute__((packed));
 
+#define ARP_REQUEST 1
+#define ARP_REPLY 2
+
 /* A Neighbor Solicitation or Advertisement with one link-layer address option
  * (RFC 4861 sections 4.3, 4.4 and 4.6.1). */
 struct nd_message {
@@ -79,6 +82,11 @@ static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
 	       a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
 }
 
+static __always_inline bool is_ipv4_zero(const __u8 *ip)
+{
+	return !(ip[0] | ip[1] | ip[2] | ip[3]);
+}
+
 static __always_inline void map_ipv4(struct bastion_address *address,
 				     const void *ip)
 {
@@ -107,11 +115,16 @@ static __always_inline bool tcp_flags_make_sense(__u8 flags)
 	return flags & (TCP_FLAG_ACK_BIT | TCP_FLAG_RST_BIT);
 }
 
-/* What only a declared DHCP server may send. */
-static __always_inline bool is_dhcp_answer(__be16 source, __be16 destination)
+/* What only a declared DHCP server may send, from whichever address.  Open
+ * vSwitch knows who is one. */
+static __always_inline bool is_dhcp_answer(__u8 protocol, void *l4, void *end)
 {
-	return (source == bpf_htons(67) && destination == bpf_htons(68)) ||
-	       (source == bpf_htons(547) && destination == bpf_htons(546));
+	struct udphdr *udp = l4;
+
+	return protocol == IPPROTO_UDP && (void *)(udp + 1) <= end &&
+	       ((udp->source == bpf_htons(67) && udp->dest == bpf_htons(68)) ||
+		(udp->source == bpf_htons(547) &&
+		 udp->dest == bpf_htons(546)));
 }
 
 /* Parses the transport header at 'l4', of a packet whose IP header says that
@@ -138,7 +151,7 @@ static __always_inline bool parse_transport(struct packet *packet, void *l4,
 			return false;
 		packet->source_port = udp->source;
 		packet->destination_port = udp->dest;
-		return !is_dhcp_answer(udp->source, udp->dest);
+		return true;
 	case IPPROTO_ICMP:
 		if ((void *)(echo + 1) > end || len < sizeof *echo ||
 		    (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY))

@@ -165,7 +165,11 @@ EXTRA_DIST += \
 # Simulator, flows and switch against each other: see tests/keystone.c.
 check_PROGRAMS += tests/keystone
 tests_keystone_SOURCES = \
+	tests/bpf-harness.c \
+	tests/bpf-harness.h \
 	tests/keystone.c \
+	tests/keystone-bpf.c \
+	tests/keystone-bpf.h \
 	tests/keystone-ovs.c \
 	tests/keystone-ovs.h \
 	tests/keystone-packet.c \

@@ -459,12 +459,24 @@ random_ofport(const struct world *w, unsigned int bridge)
     }
 }
 
+/* All ports but every eighth are on the fast path. */
+static uint32_t
+world_ifindex(const struct world_port *port)
+{
+    uint16_t ofport = ofp_to_u16(port->ofport);
+
+    return (port->ofport == OFPP_NONE || ofport % 8 == 7 ? 0
+            : WORLD_IFINDEX + port->bridge * (WORLD_MAX_OFPORT + 1) + ofport);
+}
+
 static void
 tell_port(struct world *w, const struct world_port *port)
 {
     if (port->present) {
         compiler_set_port(w->compiler, w->bridges[port->bridge].name,
                           port->name, port->ofport, port->mac);
+        compiler_set_fastpath(w->compiler, w->bridges[port->bridge].name,
+                              port->name, world_ifindex(port), 1500);
     } else {
         compiler_remove_port(w->compiler, w->bridges[port->bridge].name,
                              port->name);

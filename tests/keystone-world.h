@@ -23,6 +23,10 @@ struct compiler;
 #define WORLD_N_BRIDGES 2
 #define WORLD_MAX_OFPORT 48
 
+/* Fast path ports have ifindexes from here, at most WORLD_N_BRIDGES *
+ * (WORLD_MAX_OFPORT + 1) of them. */
+#define WORLD_IFINDEX 100
+
 struct world;
 
 /* One row in 'quality' is bad. */

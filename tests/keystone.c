@@ -9,6 +9,8 @@
  * random change of a database, the flows that the compiler arrived at step by
  * step must be those that it compiles from nothing.
  *
+ * The same goes for the fast path's programs and maps: see keystone-bpf.h.
+ *
  * The part with packets needs a running ovs-vswitchd with bridges "br0" and
  * "br1" on the dummy datapath, with ports 1 to 48 each and meters 1 to 3; see
  * tests/keystone.at. */
@@ -23,6 +25,7 @@
 #include "command-line.h"
 #include "controller/compiler.h"
 #include "controller/flow-table.h"
+#include "controller/map-table.h"
 #include "controller/pipeline.h"
 #include "controller/policy-sim.h"
 #include "fatal-signal.h"
@@ -32,6 +35,7 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "random.h"
+#include "tests/keystone-bpf.h"
 #include "tests/keystone-ovs.h"
 #include "tests/keystone-packet.h"
 #include "tests/keystone-world.h"
@@ -42,6 +46,7 @@
 struct keystone {
     uint32_t seed;
     unsigned int n_packets;
+    unsigned int n_bpf_packets;
     unsigned int n_networks;
     unsigned int n_changes;
 
@@ -95,6 +100,39 @@ check_same_flows(const struct keystone *k, const struct compiler *a,
     }
 }
 
+struct map_check {
+    const struct map_table *other;
+    size_t n_missing;
+};
+
+static void
+check_map_entry(enum map_id map, const void *key, const void *value,
+                void *check_)
+{
+    struct map_check *check = check_;
+
+    check->n_missing += !map_table_contains(check->other, map, key, value);
+}
+
+static void
+check_same_maps(const struct keystone *k, struct compiler *a,
+                struct compiler *b, const char *what, const char *change)
+{
+    struct map_table *ma = compiler_get_maps(a);
+    struct map_table *mb = compiler_get_maps(b);
+    struct map_check check = { .other = mb };
+
+    map_table_for_each(ma, check_map_entry, &check);
+    for (int map = 0; map < MAP_N; map++) {
+        if (check.n_missing || ma->n[map] != mb->n[map]) {
+            fail(k, "after %s: %s changes map \"%s\": %"PRIuSIZE" entries, "
+                 "then %"PRIuSIZE", missing in any map %"PRIuSIZE, change,
+                 what, map_name(map), ma->n[map], mb->n[map],
+                 check.n_missing);
+        }
+    }
+}
+
 struct status_check {
     const struct keystone *k;
     const struct compiler *other;
@@ -124,6 +162,7 @@ check_incremental(const struct keystone *k, const struct world *w,
     struct compiler_usage a, b;
 
     check_same_flows(k, c, clone, "compiling from nothing", change);
+    check_same_maps(k, c, clone, "compiling from nothing", change);
     compiler_for_each_new_status(clone, check_status, &check);
     compiler_get_usage(c, &a);
     compiler_get_usage(clone, &b);
@@ -141,6 +180,7 @@ check_incremental(const struct keystone *k, const struct world *w,
 
     compiler_recompute(c);
     check_same_flows(k, c, clone, "recompute", change);
+    check_same_maps(k, c, clone, "recompute", change);
     check.other = c;
     compiler_destroy(clone);
 }
@@ -165,6 +205,7 @@ check_restart(const struct keystone *k, struct world *w)
 
     compiler_run(world_compiler(w));
     check_same_flows(k, old, world_compiler(w), "restart", "restart");
+    check_same_maps(k, old, world_compiler(w), "restart", "restart");
     compiler_destroy(old);
 }
 
@@ -410,6 +451,59 @@ run_packets(struct keystone *k)
     print_coverage(k);
 }
 
+/* Simulator against fast path. */
+
+static void
+check_bpf_packets(const struct keystone *k, struct keystone_bpf *bpf,
+                  const struct compiler *c, const char *change)
+{
+    for (size_t i = 0; i < WORLD_N_BRIDGES; i++) {
+        if (!has_network(c, bridges[i])) {
+            continue;
+        }
+        for (int j = 0; j < PACKETS_PER_STEP; j++) {
+            struct ds failure = DS_EMPTY_INITIALIZER;
+
+            if (!keystone_bpf_packet(bpf, c, bridges[i], &failure)) {
+                puts(ds_cstr(&failure));
+                fail(k, "simulator and fast path disagree (after %s)",
+                     change);
+            }
+            ds_destroy(&failure);
+        }
+    }
+}
+
+static void
+run_bpf(struct keystone *k)
+{
+    struct keystone_bpf *bpf = keystone_bpf_create();
+    long long int start = time_msec();
+
+    while (keystone_bpf_n_packets(bpf) < k->n_bpf_packets) {
+        struct world *w = world_create(1 + pick(k->n_networks), 60);
+        const char *change = "creation";
+
+        keystone_bpf_restart(bpf);
+        for (int i = 0; i < STEPS_PER_WORLD; i++) {
+            struct compiler *c = world_compiler(w);
+
+            compiler_run(c);
+            keystone_bpf_install(bpf, c);
+            check_bpf_packets(k, bpf, c, change);
+            change = world_change(w);
+        }
+        world_destroy(w);
+    }
+
+    long long int elapsed = MAX(time_msec() - start, 1);
+    unsigned int n = keystone_bpf_n_packets(bpf);
+    printf("%u packets in %lld ms, %lld/s\n", n, elapsed,
+           n * 1000LL / elapsed);
+    keystone_bpf_print_coverage(bpf);
+    keystone_bpf_destroy(bpf);
+}
+
 /* Options. */
 
 static unsigned int
@@ -431,6 +525,7 @@ usage(void)
            "  --seed=N       repeat a run (default: from the time)\n"
            "  --packets=N    packets to compare (default: "
            "$KEYSTONE_PACKETS or 0)\n"
+           "  --bpf-packets=N packets for the fast path (default: 0)\n"
            "  --changes=N    changes without a switch (default: 1000)\n"
            "  --networks=N   at most N networks (default: 4)\n"
            "  --base-dir=DIR run directory of ovs-vswitchd\n",
@@ -441,10 +536,14 @@ usage(void)
 static void
 parse_options(int argc, char *argv[], struct keystone *k)
 {
-    enum { OPT_SEED, OPT_PACKETS, OPT_CHANGES, OPT_NETWORKS, OPT_BASE_DIR };
+    enum {
+        OPT_SEED, OPT_PACKETS, OPT_BPF_PACKETS, OPT_CHANGES, OPT_NETWORKS,
+        OPT_BASE_DIR
+    };
     static const struct option options[] = {
         { "seed", required_argument, NULL, OPT_SEED },
         { "packets", required_argument, NULL, OPT_PACKETS },
+        { "bpf-packets", required_argument, NULL, OPT_BPF_PACKETS },
         { "changes", required_argument, NULL, OPT_CHANGES },
         { "networks", required_argument, NULL, OPT_NETWORKS },
         { "base-dir", required_argument, NULL, OPT_BASE_DIR },
@@ -467,6 +566,9 @@ parse_options(int argc, char *argv[], struct keystone *k)
             break;
         case OPT_PACKETS:
             k->n_packets = parse_number("packets", optarg);
+            break;
+        case OPT_BPF_PACKETS:
+            k->n_bpf_packets = parse_number("bpf-packets", optarg);
             break;
         case OPT_CHANGES:
             k->n_changes = parse_number("changes", optarg);
@@ -500,8 +602,9 @@ main(int argc, char *argv[])
     fatal_ignore_sigpipe();
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    printf("keystone --seed=%"PRIu32" --packets=%u --changes=%u "
-           "--networks=%u\n", k.seed, k.n_packets, k.n_changes, k.n_networks);
+    printf("keystone --seed=%"PRIu32" --packets=%u --bpf-packets=%u "
+           "--changes=%u --networks=%u\n", k.seed, k.n_packets,
+           k.n_bpf_packets, k.n_changes, k.n_networks);
     random_set_seed(k.seed);
     run_changes(&k);
 
@@ -509,6 +612,10 @@ main(int argc, char *argv[])
     random_set_seed(k.seed);
     if (k.n_packets) {
         run_packets(&k);
+    }
+    random_set_seed(k.seed);
+    if (k.n_bpf_packets) {
+        run_bpf(&k);
     }
     return EXIT_SUCCESS;
 }

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <config.h>
+
+#include "tests/bpf-harness.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/bastion.skel.h"
+#include "controller/map-table.h"
+#include "util.h"
+
+struct bpf_harness {
+    struct bastion_bpf *skel;
+    int n_cpus;
+    uint64_t counters[BASTION_N_COUNTERS];
+};
+
+OVS_NO_RETURN static void
+skip(const char *what, int error)
+{
+    printf("skipped: %s (%s)\n", what, ovs_strerror(error));
+    exit(77);
+}
+
+/* Both ends of veth pairs serve. */
+static void
+create_interfaces(void)
+{
+    FILE *ip = popen("ip -batch -", "w");
+
+    if (!ip) {
+        ovs_fatal(errno, "cannot run \"ip\"");
+    }
+    for (int i = 0; i < HARNESS_N_IFINDEXES; i += 2) {
+        int ifindex = HARNESS_IFINDEX + i;
+
+        fprintf(ip, "link add name t%d index %d type veth "
+                "peer name t%d index %d\n",
+                ifindex, ifindex, ifindex + 1, ifindex + 1);
+    }
+    if (pclose(ip)) {
+        ovs_fatal(0, "\"ip\" does not create interfaces");
+    }
+}
+
+static int
+log_libbpf(enum libbpf_print_level level OVS_UNUSED,
+           const char *format OVS_UNUSED, va_list args OVS_UNUSED)
+{
+    return 0;
+}
+
+struct bpf_harness *
+bpf_harness_create(void)
+{
+    struct bpf_harness *h = xzalloc(sizeof *h);
+
+    if (unshare(CLONE_NEWNET)) {
+        skip("no network namespace", errno);
+    }
+    libbpf_set_print(log_libbpf);
+    h->skel = bastion_bpf__open();
+    if (!h->skel) {
+        ovs_fatal(errno, "cannot open eBPF programs");
+    }
+
+    int error = -bastion_bpf__load(h->skel);
+    if (error == EPERM) {
+        skip("cannot load eBPF programs", error);
+    } else if (error) {
+        ovs_fatal(error, "cannot load eBPF programs");
+    }
+    h->n_cpus = libbpf_num_possible_cpus();
+    create_interfaces();
+    for (uint32_t i = 0; i < HARNESS_N_IFINDEXES; i++) {
+        bpf_harness_attach(h, HARNESS_IFINDEX + i, 0);
+    }
+    return h;
+}
+
+void
+bpf_harness_destroy(struct bpf_harness *h)
+{
+    bastion_bpf__destroy(h->skel);
+    free(h);
+}
+
+int
+bpf_harness_map(const struct bpf_harness *h, const char *name)
+{
+    int fd = bpf_object__find_map_fd_by_name(h->skel->obj, name);
+
+    if (fd < 0) {
+        ovs_fatal(0, "no map \"%s\"", name);
+    }
+    return fd;
+}
+
+void
+bpf_harness_attach(struct bpf_harness *h, uint32_t ifindex,
+                   uint32_t slow_ifindex)
+{
+    struct bastion_attachment attachment = { .slow_ifindex = slow_ifindex };
+
+    if (bpf_map_update_elem(bpf_harness_map(h, "attachments"), &ifindex,
+                            &attachment, BPF_ANY)) {
+        ovs_fatal(errno, "cannot write map \"attachments\"");
+    }
+}
+
+/* Maps. */
+
+static void
+clear_map(struct bpf_harness *h, const char *name)
+{
+    uint8_t key[sizeof(struct bastion_connection_key)];
+    int fd = bpf_harness_map(h, name);
+
+    BUILD_ASSERT(sizeof key >= MAP_KEY_MAX);
+    while (!bpf_map_get_next_key(fd, NULL, key)) {
+        bpf_map_delete_elem(fd, key);
+    }
+}
+
+void
+bpf_harness_clear(struct bpf_harness *h)
+{
+    for (int map = 0; map < MAP_N; map++) {
+        clear_map(h, map_name(map));
+    }
+    clear_map(h, "connections");
+}
+
+static void
+delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
+             void *h)
+{
+    if (bpf_map_delete_elem(bpf_harness_map(h, map_name(map)), key)) {
+        ovs_fatal(errno, "%s: cannot delete", map_name(map));
+    }
+}
+
+static void
+add_entry(enum map_id map, const void *key, const void *value, void *h)
+{
+    if (bpf_map_update_elem(bpf_harness_map(h, map_name(map)), key, value,
+                            BPF_NOEXIST)) {
+        ovs_fatal(errno, "%s: cannot add", map_name(map));
+    }
+}
+
+void
+bpf_harness_remove(struct bpf_harness *h, struct map_table *table)
+{
+    map_table_take_removals(table, delete_entry, h);
+}
+
+void
+bpf_harness_add(struct bpf_harness *h, struct map_table *table)
+{
+    map_table_take_additions(table, add_entry, h);
+}
+
+static void
+check_entry(enum map_id map, const void *key, const void *value, void *h)
+{
+    uint8_t installed[MAP_VALUE_MAX];
+
+    if (bpf_map_lookup_elem(bpf_harness_map(h, map_name(map)), key, installed)
+        || memcmp(installed, value, map_value_size(map))) {
+        ovs_fatal(0, "%s: an entry is missing", map_name(map));
+    }
+}
+
+void
+bpf_harness_check(struct bpf_harness *h, const struct map_table *table)
+{
+    map_table_for_each(table, check_entry, h);
+    for (int map = 0; map < MAP_N; map++) {
+        int fd = bpf_harness_map(h, map_name(map));
+        uint8_t key[MAP_KEY_MAX], next[MAP_KEY_MAX];
+        size_t n = 0;
+
+        for (int error = bpf_map_get_next_key(fd, NULL, next); !error;
+             error = bpf_map_get_next_key(fd, key, next)) {
+            memcpy(key, next, sizeof key);
+            n++;
+        }
+        if (n != table->n[map]) {
+            ovs_fatal(0, "%s: %"PRIuSIZE" entries, not %"PRIuSIZE,
+                      map_name(map), n, table->n[map]);
+        }
+    }
+}
+
+/* Packets. */
+
+/* Returns the counter that went up, of which there must be one. */
+static uint32_t
+find_counter(struct bpf_harness *h)
+{
+    int fd = bpf_harness_map(h, "counters");
+    struct bastion_counter *values = xcalloc(h->n_cpus, sizeof *values);
+    uint32_t found = 0;
+    int n = 0;
+
+    for (uint32_t i = 0; i < BASTION_N_COUNTERS; i++) {
+        uint64_t sum = 0;
+
+        if (bpf_map_lookup_elem(fd, &i, values)) {
+            ovs_fatal(errno, "cannot read counters");
+        }
+        for (int j = 0; j < h->n_cpus; j++) {
+            sum += values[j].packets;
+        }
+        if (sum != h->counters[i]) {
+            n += sum - h->counters[i];
+            h->counters[i] = sum;
+            found = i;
+        }
+    }
+    free(values);
+    if (n != 1) {
+        ovs_fatal(0, "a packet was counted %d times", n);
+    }
+    return found;
+}
+
+static int
+run_program(const struct bpf_program *prog, uint32_t ifindex,
+            const void *data, size_t len, uint32_t gso_size, void *out,
+            size_t *out_len)
+{
+    struct __sk_buff ctx = {
+        .ifindex = ifindex,
+        .gso_size = gso_size,
+    };
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data,
+                .data_size_in = len, .data_out = out,
+                .data_size_out = *out_len, .ctx_in = &ctx,
+                .ctx_size_in = sizeof ctx, .repeat = 1);
+    int error = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+
+    if (error) {
+        ovs_fatal(-error, "cannot run a packet");
+    }
+    *out_len = opts.data_size_out;
+    return opts.retval;
+}
+
+void
+bpf_harness_run(struct bpf_harness *h, uint32_t ifindex, const void *data,
+                size_t len, uint32_t gso_size, struct harness_verdict *v)
+{
+    memset(v, 0, sizeof *v);
+    v->len = sizeof v->data;
+    v->retval = run_program(h->skel->progs.from_container, ifindex, data, len,
+                            gso_size, v->data, &v->len);
+
+    uint32_t counter = find_counter(h);
+    switch (counter) {
+    case BASTION_COUNTER_DELIVERED:
+        v->action = HARNESS_DELIVERED;
+        break;
+    case BASTION_COUNTER_ARP:
+        v->action = HARNESS_ARP;
+        break;
+    case BASTION_COUNTER_ND:
+        v->action = HARNESS_ND;
+        break;
+    case BASTION_COUNTER_SLOW:
+        v->action = HARNESS_TO_OVS;
+        break;
+    default:
+        v->action = HARNESS_DROPPED;
+        v->reason = counter;
+        break;
+    }
+}
+
+int
+bpf_harness_run_shadow(struct bpf_harness *h, uint32_t ifindex,
+                       const void *data, size_t len)
+{
+    uint8_t out[2048];
+    size_t out_len = sizeof out;
+
+    return run_program(h->skel->progs.to_container, ifindex, data, len, 0,
+                       out, &out_len);
+}
