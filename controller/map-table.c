@@ -71,6 +71,7 @@ map_table_init(struct map_table *table)
     hmap_init(&table->entries);
     hmap_init(&table->owners);
     ovs_list_init(&table->changed);
+    ovs_list_init(&table->failed);
 }
 
 static struct map_owner *
@@ -150,6 +151,20 @@ get_entry(struct map_table *table, enum map_id map, const void *key)
     return entry;
 }
 
+static void
+move_to(struct ovs_list *list, struct map_entry *entry)
+{
+    ovs_list_remove(&entry->changed_node);
+    ovs_list_push_back(list, &entry->changed_node);
+}
+
+static void
+mark_unchanged(struct map_entry *entry)
+{
+    ovs_list_remove(&entry->changed_node);
+    ovs_list_init(&entry->changed_node);
+}
+
 /* Takes over the value of the first claim on 'entry'. */
 static void
 update_entry(struct map_table *table, struct map_entry *entry)
@@ -160,9 +175,7 @@ update_entry(struct map_table *table, struct map_entry *entry)
 
         memcpy(entry->value, first->value, sizeof entry->value);
     }
-    if (ovs_list_is_empty(&entry->changed_node)) {
-        ovs_list_push_back(&table->changed, &entry->changed_node);
-    }
+    move_to(&table->changed, entry);
 }
 
 void
@@ -233,24 +246,42 @@ value_is_installed(const struct map_entry *entry)
                        map_value_size(entry->map)));
 }
 
-void
-map_table_take_removals(struct map_table *table, map_table_cb *cb, void *aux)
+/* Returns true if 'cb' has been called. */
+static bool
+take_removals(struct map_table *table, bool endpoints, map_table_cb *cb,
+              void *aux)
 {
     struct map_entry *entry;
+    bool called = false;
 
     LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
+        if ((entry->map == MAP_ENDPOINTS) != endpoints) {
+            continue;
+        }
         if (is_desired(entry) && value_is_installed(entry)) {
-            ovs_list_remove(&entry->changed_node);
-            ovs_list_init(&entry->changed_node);
+            mark_unchanged(entry);
             continue;
         }
         if (entry->installed) {
             entry->installed = false;
             cb(entry->map, entry->key, NULL, aux);
+            called = true;
         }
         if (!is_desired(entry)) {
             entry_destroy(table, entry);
         }
+    }
+    return called;
+}
+
+void
+map_table_take_removals(struct map_table *table, map_table_cb *cb, void *aux)
+{
+    bool called = take_removals(table, true, cb, aux);
+
+    called |= take_removals(table, false, cb, aux);
+    if (called) {
+        ovs_list_push_back_all(&table->changed, &table->failed);
     }
 }
 
@@ -260,18 +291,75 @@ map_table_has_additions(const struct map_table *table)
     return !ovs_list_is_empty(&table->changed);
 }
 
+/* The interface that 'entry', of MAP_SOURCES or MAP_ENDPOINTS, is about. */
+static uint32_t
+entry_ifindex(const struct map_entry *entry)
+{
+    uint32_t ifindex;
+
+    /* Both keys begin with it. */
+    memcpy(&ifindex, entry->key, sizeof ifindex);
+    return ifindex;
+}
+
+static bool
+has_failed_source(const struct map_table *table, uint32_t ifindex)
+{
+    const struct map_entry *entry;
+
+    LIST_FOR_EACH (entry, changed_node, &table->failed) {
+        if (entry->map == MAP_SOURCES && entry_ifindex(entry) == ifindex) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+take_addition(struct map_table *table, struct map_entry *entry,
+              map_table_add_cb *add, void *aux)
+{
+    entry->installed = add(entry->map, entry->key, entry->value, aux);
+    if (entry->installed) {
+        memcpy(entry->installed_value, entry->value, sizeof entry->value);
+        mark_unchanged(entry);
+    } else {
+        move_to(&table->failed, entry);
+    }
+}
+
 /* Must follow map_table_take_removals() without changes in between. */
 void
-map_table_take_additions(struct map_table *table, map_table_cb *cb, void *aux)
+map_table_take_additions(struct map_table *table, map_table_add_cb *add,
+                         map_table_cb *remove, void *aux)
 {
     struct map_entry *entry;
 
     LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
-        ovs_list_remove(&entry->changed_node);
-        ovs_list_init(&entry->changed_node);
-        entry->installed = true;
-        memcpy(entry->installed_value, entry->value, sizeof entry->value);
-        cb(entry->map, entry->key, entry->value, aux);
+        if (entry->map != MAP_ENDPOINTS) {
+            take_addition(table, entry, add, aux);
+        }
+    }
+    LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
+        if (has_failed_source(table, entry_ifindex(entry))) {
+            move_to(&table->failed, entry);
+        } else {
+            take_addition(table, entry, add, aux);
+        }
+    }
+
+    /* Endpoints that were there before. */
+    LIST_FOR_EACH (entry, changed_node, &table->failed) {
+        uint32_t ifindex = entry_ifindex(entry);
+        struct map_entry *endpoint
+            = (entry->map == MAP_SOURCES
+               ? find_entry(table, MAP_ENDPOINTS, &ifindex) : NULL);
+
+        if (endpoint && endpoint->installed) {
+            endpoint->installed = false;
+            remove(MAP_ENDPOINTS, endpoint->key, NULL, aux);
+            move_to(&table->failed, endpoint);
+        }
     }
 }
 
@@ -304,8 +392,6 @@ map_table_reset(struct map_table *table)
 
     HMAP_FOR_EACH (entry, hmap_node, &table->entries) {
         entry->installed = false;
-        if (ovs_list_is_empty(&entry->changed_node)) {
-            ovs_list_push_back(&table->changed, &entry->changed_node);
-        }
+        move_to(&table->changed, entry);
     }
 }

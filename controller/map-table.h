@@ -21,6 +21,11 @@
  *     map_table_take_additions()  when Open vSwitch has acknowledged the
  *                                 flows: entries that come.
  *
+ * An entry of "endpoints" makes the fast path drop what does not come from one
+ * of the container's "sources".  So it comes after them, goes before them, and
+ * is not there while one of them cannot be added.  Entries that cannot be
+ * added are tried again when others have gone.
+ *
  * Thread-safety: none. */
 
 #include <stdbool.h>
@@ -46,7 +51,8 @@ enum map_id {
 
 struct map_entry {
     struct hmap_node hmap_node;     /* In struct map_table's 'entries'. */
-    struct ovs_list changed_node;   /* In 'changed', or empty list. */
+    struct ovs_list changed_node;   /* In 'changed' or 'failed', or empty
+                                     * list. */
     struct ovs_list claims;         /* Contains "struct map_claim"s. */
     enum map_id map;
     uint8_t key[MAP_KEY_MAX];       /* Zero beyond the key's size. */
@@ -59,11 +65,15 @@ struct map_table {
     struct hmap entries;
     struct hmap owners;             /* Contains "struct map_owner"s. */
     struct ovs_list changed;        /* Entries that may have to be sent. */
+    struct ovs_list failed;         /* Entries that could not be added. */
     size_t n[MAP_N];                /* Number of desired entries. */
 };
 
 typedef void map_table_cb(enum map_id, const void *key, const void *value,
                           void *aux);
+/* Returns false if the entry could not be added. */
+typedef bool map_table_add_cb(enum map_id, const void *key, const void *value,
+                              void *aux);
 
 void map_table_init(struct map_table *);
 void map_table_destroy(struct map_table *);
@@ -75,8 +85,10 @@ void map_table_release(struct map_table *, const struct uuid *owner);
 /* Calls 'cb' for each entry that has to be deleted, with a NULL value. */
 void map_table_take_removals(struct map_table *, map_table_cb *cb, void *aux);
 bool map_table_has_additions(const struct map_table *);
-/* Calls 'cb' for each entry that has to be added. */
-void map_table_take_additions(struct map_table *, map_table_cb *cb, void *aux);
+/* Calls 'add' for each entry that has to be added, and 'remove' for each one
+ * that must go because another one could not be added. */
+void map_table_take_additions(struct map_table *, map_table_add_cb *add,
+                              map_table_cb *remove, void *aux);
 /* Returns true if an entry with 'key' and 'value' is desired. */
 bool map_table_contains(const struct map_table *, enum map_id,
                         const void *key, const void *value);

@@ -249,3 +249,23 @@ tests_test_inspect_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_inspect_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)
+
+# Unit tests of controller/'s fast path.
+unit_fastpath_tests = \
+	tests/test-fastpath-render \
+	tests/test-map-table
+check_PROGRAMS += $(unit_fastpath_tests)
+TESTS += $(unit_fastpath_tests)
+tests_test_fastpath_render_SOURCES = \
+	tests/test-fastpath-render.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_fastpath_render_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_fastpath_render_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+tests_test_map_table_SOURCES = tests/test-map-table.c
+tests_test_map_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_map_table_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)

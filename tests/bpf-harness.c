@@ -148,13 +148,17 @@ delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
     }
 }
 
-static void
+static bool
 add_entry(enum map_id map, const void *key, const void *value, void *h)
 {
-    if (bpf_map_update_elem(bpf_harness_map(h, map_name(map)), key, value,
-                            BPF_NOEXIST)) {
-        ovs_fatal(errno, "%s: cannot add", map_name(map));
+    int error = (bpf_map_update_elem(bpf_harness_map(h, map_name(map)), key,
+                                     value, BPF_NOEXIST)
+                 ? errno : 0);
+
+    if (error && error != E2BIG && error != ENOSPC) {
+        ovs_fatal(error, "%s: cannot add", map_name(map));
     }
+    return !error;
 }
 
 void
@@ -166,7 +170,7 @@ bpf_harness_remove(struct bpf_harness *h, struct map_table *table)
 void
 bpf_harness_add(struct bpf_harness *h, struct map_table *table)
 {
-    map_table_take_additions(table, add_entry, h);
+    map_table_take_additions(table, add_entry, delete_entry, h);
 }
 
 static void
