@@ -272,8 +272,8 @@ run_compiler(struct controller *c)
     fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
     switches_release(c->switches, c->compiler);
     bool compiled = compiler_run(c->compiler);
+    fastpath_driver_compiled(c->fastpath, c->compiler);
     if (compiled) {
-        fastpath_driver_compiled(c->fastpath, c->compiler);
         COVERAGE_INC(controller_compiled);
         stopwatch_start(COMPILE_STOPWATCH, start);
         stopwatch_stop(COMPILE_STOPWATCH, time_usec());

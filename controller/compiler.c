@@ -510,9 +510,9 @@ compiler_get_netmap(const struct compiler *c)
 }
 
 struct map_table *
-compiler_get_maps(struct compiler *c)
+compiler_get_maps(const struct compiler *c)
 {
-    return &c->maps;
+    return CONST_CAST(struct map_table *, &c->maps);
 }
 
 const struct depmap *

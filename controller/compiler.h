@@ -112,7 +112,7 @@ struct flow_table *compiler_get_flows(const struct compiler *,
 const struct netmap *compiler_get_netmap(const struct compiler *);
 const struct depmap *compiler_get_depmap(const struct compiler *);
 /* The desired entries of the fast path's maps. */
-struct map_table *compiler_get_maps(struct compiler *);
+struct map_table *compiler_get_maps(const struct compiler *);
 enum nd_responder compiler_get_nd_responder(const struct compiler *,
                                             const char *bridge);
 

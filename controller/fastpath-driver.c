@@ -14,6 +14,7 @@
 #include "controller/node-ovs.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-port.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "sset.h"
@@ -24,8 +25,10 @@ VLOG_DEFINE_THIS_MODULE(fastpath_driver);
 struct fastpath_driver {
     char *directory;
     bool enabled;
-    struct fastpath *fastpath;  /* NULL until it is enabled first. */
+    struct fastpath *fastpath;  /* NULL if there is nothing to do. */
     struct sset veths;          /* Those that are not off. */
+    bool ready;                 /* The compiler has run. */
+    bool cleaned;               /* Nothing of an earlier controller is left. */
     bool adopted;               /* The maps have what is desired, no more. */
 };
 
@@ -54,9 +57,6 @@ void
 fastpath_driver_set_enabled(struct fastpath_driver *d, bool enabled)
 {
     d->enabled = enabled;
-    if (enabled && !d->fastpath) {
-        d->fastpath = fastpath_create(d->directory);
-    }
 }
 
 /* How 'endpoint' can be on the fast path. */
@@ -64,7 +64,8 @@ struct placement {
     enum fastpath_mode mode;
     const char *veth;           /* Host's end of its veth pair. */
     const char *tap;            /* Port of OVS in shadow mode, or NULL. */
-    const char *reason;         /* Why it cannot, if 'mode' is off. */
+    const char *reason;         /* Why everything goes to Open vSwitch, or
+                                 * NULL. */
 };
 
 static struct placement
@@ -82,20 +83,72 @@ place(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
 
     if (!port || endpoint->ofport == OFPP_NONE) {
         p.reason = "the container has no port on this node";
-    } else if (!d->enabled) {
+        return p;
+    }
+    if (!d->enabled) {
         p.reason = "not enabled";
     } else if (network->enforcement != ENFORCEMENT_ENFORCE) {
         p.reason = "the network does not enforce";
-    } else if (port->veth) {
+    }
+    if (port->veth) {
+        /* Without the programs, nothing connects port and container. */
         p.mode = FASTPATH_SHADOW;
         p.veth = port->veth;
         p.tap = endpoint->interface;
-    } else if (!strcmp(bridge->datapath_type, "system")) {
-        p.mode = FASTPATH_DIRECT;
-    } else {
+    } else if (strcmp(bridge->datapath_type, "system")) {
         p.reason = "the userspace datapath reads the port itself";
+    } else if (!p.reason) {
+        p.mode = FASTPATH_DIRECT;
     }
     return p;
+}
+
+/* Takes 'veths', those that are on the fast path now, in place of those that
+ * were. */
+static void
+update_veths(struct fastpath_driver *d, struct sset *veths)
+{
+    const char *veth;
+
+    SSET_FOR_EACH (veth, &d->veths) {
+        if (!sset_contains(veths, veth)) {
+            fastpath_set_port(d->fastpath, veth, FASTPATH_OFF, NULL);
+        }
+    }
+    sset_swap(&d->veths, veths);
+    sset_destroy(veths);
+}
+
+static void
+stop(struct fastpath_driver *d)
+{
+    fastpath_destroy(d->fastpath);
+    d->fastpath = NULL;
+    d->adopted = false;
+    fastpath_clean(d->directory);
+    d->cleaned = true;
+}
+
+static void
+run_endpoint(struct fastpath_driver *d, const struct node_ovs *node_ovs,
+             const struct netmap_endpoint *endpoint, struct compiler *compiler,
+             struct sset *veths)
+{
+    struct placement p = place(d, node_ovs, endpoint);
+    uint32_t ifindex = 0, mtu = 0;
+
+    if (p.mode != FASTPATH_OFF) {
+        const char *reason;
+
+        if (!d->fastpath) {
+            d->fastpath = fastpath_create(d->directory);
+        }
+        sset_add(veths, p.veth);
+        fastpath_set_port(d->fastpath, p.veth, p.mode, p.tap);
+        ifindex = fastpath_get_port(d->fastpath, p.veth, &mtu, &reason);
+    }
+    compiler_set_fastpath(compiler, endpoint->service->network->bridge,
+                          endpoint->interface, p.reason ? 0 : ifindex, mtu);
 }
 
 /* Puts every container on the fast path that can be, and takes off those that
@@ -107,34 +160,28 @@ fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
     const struct netmap_endpoint *endpoint;
     struct sset veths = SSET_INITIALIZER(&veths);
 
-    if (!d->fastpath) {
+    if (!d->ready) {
+        /* Before the compiler has run, there are no endpoints. */
+        d->ready = true;
+        poll_immediate_wake();
         return;
     }
-
-    fastpath_run(d->fastpath);
+    if (d->fastpath) {
+        fastpath_run(d->fastpath);
+    }
     HMAP_FOR_EACH (endpoint, hmap_node,
                    &compiler_get_netmap(compiler)->endpoints) {
-        struct placement p = place(d, node_ovs, endpoint);
-        uint32_t ifindex = 0, mtu = 0;
-        const char *reason;
-
-        if (p.mode != FASTPATH_OFF) {
-            sset_add(&veths, p.veth);
-            fastpath_set_port(d->fastpath, p.veth, p.mode, p.tap);
-            ifindex = fastpath_get_port(d->fastpath, p.veth, &mtu, &reason);
-        }
-        compiler_set_fastpath(compiler, endpoint->service->network->bridge,
-                              endpoint->interface, ifindex, mtu);
+        run_endpoint(d, node_ovs, endpoint, compiler, &veths);
     }
-
-    const char *veth;
-    SSET_FOR_EACH (veth, &d->veths) {
-        if (!sset_contains(&veths, veth)) {
-            fastpath_set_port(d->fastpath, veth, FASTPATH_OFF, NULL);
+    update_veths(d, &veths);
+    if (!sset_is_empty(&d->veths)) {
+        if (!d->cleaned) {
+            fastpath_sweep(d->fastpath);
+            d->cleaned = true;
         }
+    } else if (d->fastpath || !d->cleaned) {
+        stop(d);
     }
-    sset_swap(&d->veths, &veths);
-    sset_destroy(&veths);
 }
 
 void
@@ -195,10 +242,15 @@ fastpath_driver_format(const struct fastpath_driver *d,
 
             found = true;
             ds_put_format(s, "%s: ", endpoint->interface);
-            if (p.mode == FASTPATH_OFF) {
-                ds_put_format(s, "off (%s)\n", p.reason);
-            } else {
-                fastpath_format_port(d->fastpath, p.veth, s);
+            if (p.mode == FASTPATH_OFF || !d->fastpath) {
+                ds_put_format(s, "off (%s)\n",
+                              p.reason ? p.reason : "not loaded");
+                continue;
+            }
+            fastpath_format_port(d->fastpath, p.veth, s);
+            if (p.reason) {
+                ds_put_format(s, "    everything to Open vSwitch: %s\n",
+                              p.reason);
             }
         }
     }
@@ -207,9 +259,10 @@ fastpath_driver_format(const struct fastpath_driver *d,
 
 int
 fastpath_driver_verify(const struct fastpath_driver *d,
-                       struct compiler *compiler, struct ds *diff)
+                       const struct compiler *compiler,
+                       struct ds *diff)
 {
-    return (d->adopted
+    return (d && d->adopted
             ? fastpath_verify(d->fastpath, compiler_get_maps(compiler), diff)
             : 0);
 }

@@ -15,9 +15,8 @@
  * In the main loop, in this order:
  *
  *     fastpath_driver_run(d, node_ovs, compiler);
- *     if (compiler_run(compiler)) {
- *         fastpath_driver_compiled(d, compiler);
- *     }
+ *     compiler_run(compiler);
+ *     fastpath_driver_compiled(d, compiler);
  *     ...send the flows...
  *     if (every flow is acknowledged) {
  *         fastpath_driver_acked(d, compiler);
@@ -36,8 +35,9 @@ struct node_ovs;
 struct fastpath_driver *fastpath_driver_create(const char *directory);
 void fastpath_driver_destroy(struct fastpath_driver *);
 
-/* Nothing is loaded before the fast path is enabled for the first time.
- * Disabling it detaches everything. */
+/* While the fast path is disabled, shadow ports still need its programs, but
+ * everything goes to Open vSwitch; other ports do not have them.  Nothing is
+ * loaded, attached or pinned unless a port needs it. */
 void fastpath_driver_set_enabled(struct fastpath_driver *, bool);
 
 void fastpath_driver_run(struct fastpath_driver *, const struct node_ovs *,
@@ -53,7 +53,7 @@ bool fastpath_driver_format(const struct fastpath_driver *,
                             const char *interface, struct ds *);
 
 /* Compares the maps with what is desired; see fastpath_verify(). */
-int fastpath_driver_verify(const struct fastpath_driver *, struct compiler *,
-                           struct ds *diff);
+int fastpath_driver_verify(const struct fastpath_driver *,
+                           const struct compiler *, struct ds *diff);
 
 #endif /* fastpath-driver.h */

@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(fastpath);
@@ -53,7 +55,11 @@ enum attachment {
 struct hook {
     uint32_t ifindex;           /* 0 if not attached. */
     enum attachment attachment;
+    uint32_t prog_id;
 };
+
+/* Nobody says when a program has been taken off an interface. */
+#define CHECK_INTERVAL_MS 1000
 
 struct port {
     enum fastpath_mode mode;    /* As it should be. */
@@ -72,12 +78,15 @@ struct fastpath {
     struct shash ports;         /* Of "struct port", by veth name. */
     struct if_notifier *notifier;
     bool links_changed;         /* Interfaces have to be looked at again. */
+    long long int next_check;   /* When programs are looked for again. */
     uint64_t seqno;
 };
 
 static void check_port(struct fastpath *, const char *veth, struct port *);
 static void detach_port(struct fastpath *, struct port *);
+static bool port_is_attached(const struct port *);
 static void port_destroy(struct port *);
+static void delete_key(int fd, uint32_t ifindex);
 
 static int
 map_fd(const struct fastpath *fp, enum map_id map)
@@ -132,6 +141,75 @@ pin_path(const struct fastpath *fp, const char *name)
     return xasprintf("%s/%s", fp->directory, name);
 }
 
+/* Takes the program off 'ifindex', however it is attached. */
+static void
+detach_ifindex(const char *directory, uint32_t ifindex)
+{
+    LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = ifindex,
+                .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+    char *path = xasprintf("%s/link-%"PRIu32, directory, ifindex);
+
+    if (unlink(path)) {
+        bpf_tc_detach(&tc, &opts);
+    }
+    free(path);
+}
+
+/* Detaches everything that the map "attachments" or "shadows" says is
+ * attached. */
+static void
+detach_by_map(const char *directory, const char *map)
+{
+    char *path = xasprintf("%s/%s", directory, map);
+    int fd = bpf_obj_get(path);
+    uint32_t ifindex, next;
+
+    free(path);
+    if (fd < 0) {
+        return;
+    }
+    for (int error = bpf_map_get_next_key(fd, NULL, &next); !error;
+         error = bpf_map_get_next_key(fd, &ifindex, &next)) {
+        ifindex = next;
+        detach_ifindex(directory, ifindex);
+    }
+    close(fd);
+}
+
+void
+fastpath_clean(const char *directory)
+{
+    struct statfs fs;
+    DIR *dir;
+
+    if (statfs(directory, &fs) || fs.f_type != (long) BPF_FS_MAGIC) {
+        return;
+    }
+    dir = opendir(directory);
+    if (!dir) {
+        return;
+    }
+
+    detach_by_map(directory, "attachments");
+    detach_by_map(directory, "shadows");
+    const struct dirent *de;
+    while ((de = readdir(dir))) {
+        if (de->d_name[0] != '.') {
+            char *path = xasprintf("%s/%s", directory, de->d_name);
+
+            unlink(path);
+            free(path);
+        }
+    }
+    closedir(dir);
+    if (rmdir(directory)) {
+        VLOG_WARN("%s: cannot remove (%s)", directory, ovs_strerror(errno));
+    } else {
+        VLOG_INFO("fast path is off: removed %s", directory);
+    }
+}
+
 /* Pins of another version of the ABI are of no use: removes them. */
 static void
 remove_foreign_pins(struct fastpath *fp)
@@ -153,6 +231,8 @@ remove_foreign_pins(struct fastpath *fp)
         }
         VLOG_INFO("replacing maps of another version in %s", fp->directory);
     }
+    detach_by_map(fp->directory, "attachments");
+    detach_by_map(fp->directory, "shadows");
 
     struct bpf_map *map;
     bpf_object__for_each_map (map, fp->skel->obj) {
@@ -225,7 +305,8 @@ fastpath_create(const char *directory)
     shash_init(&fp->ports);
     fp->error = load(fp);
     if (fp->error) {
-        VLOG_INFO("fast path is off: %s", fp->error);
+        VLOG_WARN("fast path is off: %s", fp->error);
+        fastpath_clean(directory);
     } else {
         fp->notifier = if_notifier_create(link_cb, fp);
     }
@@ -271,13 +352,25 @@ port_destroy(struct port *port)
 void
 fastpath_run(struct fastpath *fp)
 {
+    struct shash_node *node;
+
     if_notifier_run();
     if (fp->links_changed) {
-        struct shash_node *node;
-
         fp->links_changed = false;
         SHASH_FOR_EACH (node, &fp->ports) {
             check_port(fp, node->name, node->data);
+        }
+    }
+    if (time_msec() >= fp->next_check) {
+        fp->next_check = time_msec() + CHECK_INTERVAL_MS;
+        SHASH_FOR_EACH (node, &fp->ports) {
+            const struct port *port = node->data;
+
+            if (port->veth_hook.ifindex && !port_is_attached(port)) {
+                VLOG_WARN_RL(&rl, "%s: a program has been taken off",
+                             node->name);
+                check_port(fp, node->name, node->data);
+            }
         }
     }
 }
@@ -288,6 +381,9 @@ fastpath_wait(struct fastpath *fp)
     if_notifier_wait();
     if (fp->links_changed) {
         poll_immediate_wake();
+    }
+    if (!shash_is_empty(&fp->ports)) {
+        poll_timer_wait_until(fp->next_check);
     }
 }
 
@@ -426,6 +522,16 @@ attach_clsact(uint32_t ifindex, int prog_fd)
     return -bpf_tc_attach(&hook, &opts);
 }
 
+static uint32_t
+get_prog_id(int prog_fd)
+{
+    struct bpf_prog_info info;
+    uint32_t len = sizeof info;
+
+    memset(&info, 0, sizeof info);
+    return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
+}
+
 /* Attaches 'prog' to 'ifindex'.  Returns 0 or a positive errno value. */
 static int
 attach(const struct fastpath *fp, struct hook *hook, uint32_t ifindex,
@@ -440,6 +546,7 @@ attach(const struct fastpath *fp, struct hook *hook, uint32_t ifindex,
         hook->attachment = ATTACHMENT_CLSACT;
     }
     hook->ifindex = error ? 0 : ifindex;
+    hook->prog_id = get_prog_id(prog_fd);
     if (!error) {
         COVERAGE_INC(fastpath_attach);
     }
@@ -487,21 +594,48 @@ get_mtu(const char *interface)
     return mtu;
 }
 
-/* Is the program that 'hook' should have on 'ifindex' still there? */
 static bool
-is_attached(const struct hook *hook, uint32_t ifindex)
+is_attached_by_tcx(const struct hook *hook)
 {
-    if (!ifindex || hook->ifindex != ifindex) {
+    uint32_t ids[64];
+    uint32_t n = ARRAY_SIZE(ids);
+
+    /* The kernel takes an ifindex for this type of attachment. */
+    if (bpf_prog_query(hook->ifindex, ATTACH_TCX_INGRESS, 0, NULL, ids, &n)) {
         return false;
     }
-    if (hook->attachment == ATTACHMENT_CLSACT) {
-        LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = ifindex,
-                    .attach_point = BPF_TC_INGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
-
-        return !bpf_tc_query(&tc, &opts);
+    for (uint32_t i = 0; i < n; i++) {
+        if (ids[i] == hook->prog_id) {
+            return true;
+        }
     }
-    return true;
+    return false;
+}
+
+static bool
+is_attached_by_clsact(const struct hook *hook)
+{
+    LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = hook->ifindex,
+                .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+
+    return !bpf_tc_query(&tc, &opts) && opts.prog_id == hook->prog_id;
+}
+
+/* Is the program that 'hook' should have on its interface still there? */
+static bool
+is_attached(const struct hook *hook)
+{
+    return (hook->ifindex
+            && (hook->attachment == ATTACHMENT_TCX ? is_attached_by_tcx(hook)
+                : is_attached_by_clsact(hook)));
+}
+
+static bool
+port_is_attached(const struct port *port)
+{
+    return (is_attached(&port->veth_hook)
+            && (!port->tap || is_attached(&port->tap_hook)));
 }
 
 static char *
@@ -554,8 +688,9 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
     uint32_t mtu = get_mtu(veth);
     char *error = NULL;
 
-    if (is_attached(&port->veth_hook, ifindex)
-        && (!port->tap || is_attached(&port->tap_hook, tap_ifindex))) {
+    if (ifindex && ifindex == port->veth_hook.ifindex
+        && tap_ifindex == port->tap_hook.ifindex
+        && port_is_attached(port)) {
         if (port->mtu != mtu) {
             port->mtu = mtu;
             fp->seqno++;
@@ -584,6 +719,48 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
     }
     set_error(fp, veth, port, error);
     fp->seqno++;
+}
+
+static bool
+is_hooked(const struct fastpath *fp, uint32_t ifindex)
+{
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &fp->ports) {
+        const struct port *port = node->data;
+
+        if (port->veth_hook.ifindex == ifindex
+            || port->tap_hook.ifindex == ifindex) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+sweep(struct fastpath *fp, struct bpf_map *map)
+{
+    int fd = bpf_map__fd(map);
+    uint32_t ifindex, next;
+
+    for (int error = bpf_map_get_next_key(fd, NULL, &next); !error; ) {
+        ifindex = next;
+        error = bpf_map_get_next_key(fd, &ifindex, &next);
+        if (!is_hooked(fp, ifindex)) {
+            detach_ifindex(fp->directory, ifindex);
+            delete_key(fd, ifindex);
+            delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
+        }
+    }
+}
+
+void
+fastpath_sweep(struct fastpath *fp)
+{
+    if (!fp->error) {
+        sweep(fp, fp->skel->maps.attachments);
+        sweep(fp, fp->skel->maps.shadows);
+    }
 }
 
 static void
@@ -634,14 +811,16 @@ delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
 }
 
 /* An entry that does not fit costs speed. */
-static void
+static bool
 add_entry(enum map_id map, const void *key, const void *value, void *fp_)
 {
     struct fastpath *fp = fp_;
 
     if (bpf_map_update_elem(map_fd(fp, map), key, value, BPF_ANY)) {
         map_error("add", map, errno);
+        return false;
     }
+    return true;
 }
 
 void
@@ -653,7 +832,7 @@ fastpath_remove(struct fastpath *fp, struct map_table *table)
 void
 fastpath_add(struct fastpath *fp, struct map_table *table)
 {
-    map_table_take_additions(table, add_entry, fp);
+    map_table_take_additions(table, add_entry, delete_entry, fp);
 }
 
 /* Calls 'cb' with each key of 'map' that is not, or not with this value, in
@@ -803,7 +982,7 @@ fastpath_format_port(const struct fastpath *fp, const char *veth,
     const struct port *port = shash_find_data(&fp->ports, veth);
 
     if (!port || port->error) {
-        ds_put_format(s, "%s: off (%s)\n", veth,
+        ds_put_format(s, "off (%s)\n",
                       port ? port->error : fp->error ? fp->error
                       : "not requested");
         return;
@@ -811,9 +990,9 @@ fastpath_format_port(const struct fastpath *fp, const char *veth,
 
     struct fastpath_port_stats stats;
     fastpath_get_port_stats(fp, veth, &stats);
-    ds_put_format(s, "%s: %s, attached by %s, MTU %"PRIu32"\n", veth,
-                  modes[port->mode], attachments[port->veth_hook.attachment],
-                  port->mtu);
+    ds_put_format(s, "%s, attached to %s by %s, MTU %"PRIu32"\n",
+                  modes[port->mode], veth,
+                  attachments[port->veth_hook.attachment], port->mtu);
     ds_put_format(s, "    delivered: %"PRIu64" packets, %"PRIu64" bytes\n",
                   stats.delivered_packets, stats.delivered_bytes);
     ds_put_format(s, "    to Open vSwitch: %"PRIu64" packets, "

@@ -59,6 +59,10 @@ struct fastpath *fastpath_create(const char *directory);
 /* Leaves everything attached and pinned. */
 void fastpath_destroy(struct fastpath *);
 
+/* Detaches everything that is pinned in 'directory', whoever did it, and
+ * removes 'directory'.  Nothing happens if that does not exist. */
+void fastpath_clean(const char *directory);
+
 /* Why the fast path cannot be used at all, or NULL if it can. */
 const char *fastpath_get_error(const struct fastpath *);
 
@@ -69,6 +73,10 @@ void fastpath_wait(struct fastpath *);
  * FASTPATH_SHADOW, or detached in mode FASTPATH_OFF. */
 void fastpath_set_port(struct fastpath *, const char *veth,
                        enum fastpath_mode mode, const char *tap);
+
+/* Detaches what an earlier controller has attached to interfaces that are none
+ * of the ports. */
+void fastpath_sweep(struct fastpath *);
 
 /* Returns the ifindex of 'veth' and stores its MTU if it is attached, else 0.
  * If it should be attached but is not, '*reasonp' says why. */

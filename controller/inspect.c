@@ -552,6 +552,18 @@ finish_verify(struct request *request)
         }
     }
 
+    struct ds diff = DS_EMPTY_INITIALIZER;
+    const struct inspect_sources *sources = &request->inspect->sources;
+    int n = fastpath_driver_verify(sources->fastpath, sources->compiler,
+                                   &diff);
+    if (n) {
+        ds_put_format(&request->text, "fast path: %d difference%s between "
+                      "the database (-) and the maps (+)\n%s", n,
+                      n == 1 ? "" : "s", ds_cstr(&diff));
+        request->n_problems += n;
+    }
+    ds_destroy(&diff);
+
     if (request->format == TF_JSON) {
         struct json *object = json_object_create();
         json_object_put(object, "differences",
