@@ -112,6 +112,7 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/system/fastpath.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
 	tests/system/restart.sh \

@@ -71,6 +71,8 @@
 #                                     $SANDBOX_DIR/NAME.log.
 #     sandbox_kill PID                Ends such a process and waits for it.
 #     sandbox_port NAME               Prints the interface in the bridge.
+#     sandbox_veth NAME               Prints the host's end of a veth pair that
+#                                     is behind a shadow port.
 #     sandbox_mac NAME                Prints the container's MAC address.
 #
 # Small things
@@ -88,6 +90,10 @@
 #                         are dummy interfaces without a namespace).
 #     SANDBOX_BASTION     yes (default), or no: a plain bridge whose only flow
 #                         is NORMAL; services and dependencies are ignored.
+#     SANDBOX_FASTPATH    no (default), or yes: the fast path is on, and
+#                         containers that are added have shadow ports: the
+#                         bridge gets an internal interface instead of the
+#                         host's end of the veth pair (netdev only).
 #     SANDBOX_BRIDGE      br-int.
 #     SANDBOX_DIR         Logs, databases and temporary files; by default
 #                         /run/bastion-sandbox, which ends with the sandbox.
@@ -101,7 +107,7 @@
 SANDBOX_LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 : "${SANDBOX_BUILD=}" "${SANDBOX_OVS_BUILD=}"
 : "${SANDBOX_DATAPATH=netdev}" "${SANDBOX_BASTION=yes}"
-: "${SANDBOX_BRIDGE=br-int}"
+: "${SANDBOX_BRIDGE=br-int}" "${SANDBOX_FASTPATH=no}"
 
 sandbox_die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -190,9 +196,8 @@ sandbox_init() {
         mkdir -p "$SANDBOX_DIR" "$OVS_RUNDIR" /run/netns /run/lock
         # /sys shows the network namespace of whoever mounted it.  (Not every
         # user namespace may mount it, and nothing here depends on it.)
-        if mount -t sysfs sysfs /sys 2>/dev/null; then
-            mount -t bpf bpf /sys/fs/bpf 2>/dev/null
-        fi
+        mount -t sysfs sysfs /sys 2>/dev/null
+        mount -t bpf bpf /sys/fs/bpf 2>/dev/null
         sandbox_run ip link set lo up
         # As a user who is not root may not, and then does not need to.
         hostname sandbox 2>/dev/null
@@ -212,7 +217,7 @@ sandbox_init() {
     fi
     mkdir -p "$SANDBOX_DIR/containers" "$SANDBOX_DIR/networks"
     export SANDBOX_DIR OVS_RUNDIR SANDBOX_DATAPATH SANDBOX_BASTION
-    export SANDBOX_BRIDGE SANDBOX_BUILD SANDBOX_OVS_BUILD
+    export SANDBOX_FASTPATH SANDBOX_BRIDGE SANDBOX_BUILD SANDBOX_OVS_BUILD
     export OVS_LOGDIR=$SANDBOX_DIR OVS_DBDIR=$SANDBOX_DIR
     export OVS_SYSCONFDIR=$SANDBOX_DIR
     unset OVS_UNBOUND_CONF BASTION_DB
@@ -344,6 +349,9 @@ sandbox_start() {
         sandbox_start_controller
     fi
     sandbox_add_bridge "$SANDBOX_BRIDGE"
+    if [ "$SANDBOX_FASTPATH" = yes ]; then
+        sandbox_run bastionctl set bastion . options:fast-path=true
+    fi
 }
 
 # Prints the process id of daemon $1, if it runs.
@@ -475,6 +483,10 @@ sandbox_port() {
     fi
 }
 
+sandbox_veth() {
+    sandbox_port "v-$1"
+}
+
 sandbox_mac() {
     # shellcheck source=/dev/null
     (. "$SANDBOX_DIR/containers/$1" && echo "$mac")
@@ -506,10 +518,13 @@ sandbox_create_veth() {
     sandbox_close_host_end "$port"
     sandbox_run ip -n "$name" link set lo up
     sandbox_run ip -n "$name" link set eth0 addrgenmode eui64
-    # The user-space datapath does not complete partial checksums.
+    # The user-space datapath does not complete partial checksums.  (An
+    # internal interface does before it hands packets to the datapath.)
+    if [ "$SANDBOX_FASTPATH" != yes ]; then
+        sandbox_run sandbox_exec "$name" ethtool -K eth0 tx off
+    fi
     # shellcheck disable=SC2016
     sandbox_run sandbox_exec "$name" sh -c '
-        ethtool -K eth0 tx off || exit 1
         cd /proc/sys/net/ipv6/conf 2>/dev/null || exit 0
         echo 0 > all/accept_dad && echo 0 > eth0/accept_dad &&
         echo 0 > eth0/accept_ra && echo 0 > eth0/router_solicitations'
@@ -536,8 +551,22 @@ sandbox_container_address() {
     done
 }
 
+# Adds shadow port $2 of the veth pair with host end $3 to bridge $1.  It is an
+# interface of the host that must not take part in anything.
+sandbox_add_shadow_port() {
+    local bridge=$1 port=$2 veth=$3
+    sandbox_run ovs-vsctl add-port "$bridge" "$port" \
+        -- set Interface "$port" type=internal \
+           external_ids:bastion-veth="$veth"
+    sandbox_run ip link set "$port" addrgenmode none
+    sandbox_run ip link set "$port" arp off
+    sandbox_close_host_end "$port"
+    sandbox_run ip link set "$port" up
+}
+
 sandbox_add_container() {
-    local service=$1 name=$2 ips=() mac='' port arg bridge subnets gateways
+    local service=$1 name=$2 ips=() mac='' port veth='' arg
+    local bridge subnets gateways
     shift 2
     for arg; do
         case $arg in
@@ -552,12 +581,19 @@ sandbox_add_container() {
         || sandbox_die "container $name: no network \"${service%%/*}\""
     printf '%s\n' "service=$service" "port=$port" "bridge=$bridge" \
         "mac=$mac" "ips='${ips[*]}'" > "$SANDBOX_DIR/containers/$name"
+    if [ "$SANDBOX_FASTPATH" = yes ]; then
+        veth=$(sandbox_veth "$name")
+    fi
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
-        sandbox_create_veth "$name" "$mac" "$port"
+        sandbox_create_veth "$name" "$mac" "${veth:-$port}"
         for arg in "${ips[@]}"; do
             sandbox_container_address "$name" "$arg" "$subnets" "$gateways"
         done
-        sandbox_run ovs-vsctl add-port "$bridge" "$port"
+        if [ -n "$veth" ]; then
+            sandbox_add_shadow_port "$bridge" "$port" "$veth"
+        else
+            sandbox_run ovs-vsctl add-port "$bridge" "$port"
+        fi
     else
         sandbox_run ovs-vsctl add-port "$bridge" "$port" \
             -- set Interface "$port" type=dummy
@@ -578,6 +614,7 @@ sandbox_del_container() {
     sandbox_run ovs-vsctl --if-exists del-port "$bridge" "$port"
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
         ip link del "$port" 2>/dev/null
+        ip link del "$(sandbox_veth "$name")" 2>/dev/null
         sandbox_run ip netns del "$name"
     fi
     rm -f "$SANDBOX_DIR/containers/$name"

@@ -1,0 +1,379 @@
+#!/bin/bash
+# shellcheck source-path=SCRIPTDIR
+# SPDX-License-Identifier: Apache-2.0
+#
+# The fast path on shadow ports: that it is used, that it lets nothing pass that
+# Open vSwitch would not, and that nothing is lost or open while daemons, ports
+# and programs come and go.
+
+# shellcheck disable=SC2034 # For the sandbox library.
+SANDBOX_FASTPATH=yes
+# shellcheck source=common.sh
+. "$abs_top_srcdir/tests/system/common.sh"
+
+require ping nc bpftool
+pins=/sys/fs/bpf/bastion
+sandbox_start
+
+sandbox_add_network web 10.32.0.0/24 fd00:32::/64 \
+    gateway=10.32.0.1 gateway=fd00:32::1
+i=2
+for name in client server other slow; do
+    sandbox_add_service web/$name
+    # One container stays with Open vSwitch.
+    [ $name != slow ] || SANDBOX_FASTPATH=no
+    sandbox_add_container web/$name $name 10.32.0.$i fd00:32::$i
+    i=$((i + 1))
+done
+sandbox_add_dependency web/client web/server tcp:9000 udp:9000 icmp icmp6
+sandbox_add_dependency web/client web/slow icmp icmp6 tcp:9000
+sandbox_add_dependency web/client host icmp icmp6
+sandbox_sync
+
+status=0
+ok() {
+    echo "ok - $*"
+}
+not_ok() {
+    echo "NOT OK - $*"
+    status=1
+}
+
+# check DESCRIPTION COMMAND [ARG...]
+check() {
+    local description=$1
+    shift
+    if "$@" > check.out 2>&1; then
+        ok "$description"
+    else
+        not_ok "$description: $*"
+        sed 's/^/    /' check.out
+    fi
+}
+
+refuse() {
+    local description=$1
+    shift
+    if "$@" > check.out 2>&1; then
+        not_ok "$description: $*"
+    else
+        ok "$description"
+    fi
+}
+
+fastpath() {
+    ovs-appctl -t bastion-controller bastion/fastpath "$@"
+}
+
+# counter PORT delivered|to Open vSwitch|dropped
+counter() {
+    fastpath "$1" | sed -n "s/^ *$2: \([0-9]*\) packets.*/\1/p"
+}
+
+# Packets that Open vSwitch has forwarded to containers.
+n_flow_packets() {
+    ovs-ofctl -O OpenFlow15 dump-flows br-int \
+        | sed -n 's/.*n_packets=\([0-9]*\).*/\1/p' \
+        | awk '{ n += $1 } END { print n + 0 }'
+}
+
+is_attached() {
+    fastpath "$1" | grep -q "shadow, attached"
+}
+
+# moves PORT COUNTER COMMAND...: the counter goes up while COMMAND succeeds.
+moves() {
+    local port=$1 counter=$2 before after
+    shift 2
+    before=$(counter "$port" "$counter")
+    "$@" || return 1
+    after=$(counter "$port" "$counter")
+    echo "$counter of $port: $before to $after"
+    [ "$after" -gt "$before" ]
+}
+
+stays() {
+    local port=$1 counter=$2 before after
+    shift 2
+    before=$(counter "$port" "$counter")
+    "$@" || return 1
+    after=$(counter "$port" "$counter")
+    echo "$counter of $port: $before to $after"
+    [ "$after" -eq "$before" ]
+}
+
+no_flow_moves() {
+    local before after
+    # Statistics are up to a second old.
+    sleep 1.2
+    before=$(n_flow_packets)
+    "$@" || return 1
+    sleep 1.2
+    after=$(n_flow_packets)
+    echo "flows: $before to $after packets"
+    [ "$after" -eq "$before" ]
+}
+
+pings() {
+    sandbox_exec client ping -q -c 3 -i 0.05 -W 1 "$1"
+}
+
+connects() {
+    sandbox_exec "${2:-client}" nc -z -w 1 "$1" 9000
+}
+
+says() {
+    [ "$(echo hello | sandbox_exec client nc -u -w 1 "$1" 9000 \
+        | head -c 5)" = hello ]
+}
+
+for name in client server other; do
+    wait_until 5 is_attached $name || not_ok "$name is not attached"
+done
+fastpath
+
+# A server that echoes UDP and writes what TCP brings to its output.
+cat > server.py <<'END'
+import socket
+import sys
+import threading
+
+def take(conn):
+    while data := conn.recv(2048):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+def serve():
+    tcp = socket.create_server(("::", 9000), family=socket.AF_INET6,
+                               dualstack_ipv6=True, backlog=16)
+    while True:
+        threading.Thread(target=take, args=(tcp.accept()[0],)).start()
+
+threading.Thread(target=serve).start()
+udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+udp.bind(("::", 9000))
+while True:
+    message, address = udp.recvfrom(2048)
+    udp.sendto(message, address)
+END
+sandbox_spawn server sh -c 'exec /usr/bin/python3 server.py > received'
+sandbox_spawn slow sh -c 'exec /usr/bin/python3 server.py > /dev/null'
+wait_until 5 connects 10.32.0.3
+wait_until 5 connects fd00:32::3
+wait_until 5 connects 10.32.0.5
+
+# What is allowed.
+for ip in 10.32.0.3 fd00:32::3; do
+    check "ping $ip" moves client delivered pings $ip
+    check "answers of $ip" moves server delivered pings $ip
+    check "TCP to $ip" moves client delivered connects $ip
+    check "UDP to $ip" moves client delivered says $ip
+    check "only ARP and ND go to Open vSwitch for $ip" \
+        no_flow_moves stays client "to Open vSwitch" pings $ip
+done
+check "the host answers by Open vSwitch" \
+    moves client "to Open vSwitch" pings 10.32.0.1
+check "a port without fast path, by Open vSwitch" \
+    moves client "to Open vSwitch" pings 10.32.0.5
+check "the same in IPv6" \
+    moves client "to Open vSwitch" pings fd00:32::5
+check "TCP to a port without fast path" connects 10.32.0.5
+check "maps agree with the database" \
+    ovs-appctl -t bastion-controller bastion/verify
+
+# What is not.
+for ip in 10.32.0.2 10.32.0.4 fd00:32::4; do
+    refuse "no connection from the server to $ip" connects $ip server
+    refuse "no connection from the other to $ip" connects $ip other
+done
+refuse "nobody answers on 10.32.0.4" pings 10.32.0.4
+
+# What is forged, in each field.  The victim must not see any of it.
+cat > forge.py <<'END'
+from scapy.all import (ARP, ICMP, IP, UDP, Dot1Q, Ether, ICMPv6EchoRequest,
+                       ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6NDOptSrcLLAddr, IPv6,
+                       conf, get_if_hwaddr)
+import sys
+to = sys.argv[1]
+mac = get_if_hwaddr("eth0")
+bad = "02:00:00:00:00:99"
+frames = [
+    Ether(src=mac, dst=to) / IP(src="10.32.0.99", dst="10.32.0.3") / ICMP(),
+    Ether(src=bad, dst=to) / IP(src="10.32.0.2", dst="10.32.0.3") / ICMP(),
+    Ether(src=mac, dst=to) / IPv6(src="fd00:32::99", dst="fd00:32::3")
+    / ICMPv6EchoRequest(),
+    Ether(src=bad, dst=to) / IPv6(src="fd00:32::2", dst="fd00:32::3")
+    / ICMPv6EchoRequest(),
+    Ether(src=mac, dst=to)
+    / ARP(hwsrc=bad, psrc="10.32.0.2", pdst="10.32.0.3"),
+    Ether(src=mac, dst=to)
+    / ARP(hwsrc=mac, psrc="10.32.0.99", pdst="10.32.0.3"),
+    Ether(src=mac, dst=to)
+    / ARP(op=2, hwsrc=mac, psrc="10.32.0.2", pdst="10.32.0.3"),
+    Ether(src=mac, dst=to) / IPv6(src="fd00:32::2", dst="fd00:32::3")
+    / ICMPv6ND_NS(tgt="fd00:32::3") / ICMPv6NDOptSrcLLAddr(lladdr=bad),
+    Ether(src=mac, dst=to) / IPv6(src="fe80::1", dst="ff02::1")
+    / ICMPv6ND_RA(),
+    Ether(src=mac, dst=to) / Dot1Q(vlan=5)
+    / IP(src="10.32.0.2", dst="10.32.0.3") / ICMP(),
+    Ether(src="03:00:00:00:00:01", dst=to)
+    / IP(src="10.32.0.2", dst="10.32.0.3") / UDP(dport=9000),
+    Ether(src=mac, dst=to, type=0x88cc) / b"lldp",
+]
+s = conf.L2socket(iface="eth0")
+for frame in frames:
+    s.send(frame)
+print(len(frames))
+END
+forge() {
+    [ "$(sandbox_exec client /usr/bin/python3 forge.py \
+        "$(sandbox_mac server)")" = 12 ]
+}
+sandbox_spawn server timeout 30 tcpdump -U -n -i eth0 -w seen.pcap \
+    ether src "$(sandbox_mac client)" or ether src 02:00:00:00:00:99 \
+    or ether src 03:00:00:00:00:01
+tcpdump_pid=$SANDBOX_PID
+wait_until 5 test -s seen.pcap
+before=$(counter client dropped)
+check "forgeries are sent" forge
+after=$(counter client dropped)
+check "all are dropped" test $((after - before)) -eq 12
+sleep 0.5
+sandbox_kill "$tcpdump_pid"
+check "none arrives" test "$(tcpdump -n -r seen.pcap 2> /dev/null | wc -l)" = 0
+
+# A dependency goes and comes back under a live connection.
+sandbox_spawn client sh -c 'while echo; do sleep 0.02; done \
+    | nc 10.32.0.3 9000'
+size() {
+    stat -c %s received
+}
+grows() {
+    local before
+    before=$(size)
+    wait_until "${1:-1}" eval "[ \$(stat -c %s received) -gt $before ]"
+}
+wait_until 5 grows
+check "the connection is on the fast path" moves client delivered sleep 0.3
+cut() {
+    bastionctl --wait=node dependency-del web/client web/server
+}
+check "the dependency is deleted" cut
+sleep 1
+refuse "the connection is cut" grows 1
+refuse "nothing new is opened" connects 10.32.0.3
+sandbox_add_dependency web/client web/server tcp:9000 udp:9000 icmp icmp6
+sandbox_sync
+check "the connection goes on" grows 5
+wait_until 5 connects 10.32.0.3
+check "on the fast path" moves client delivered connects 10.32.0.3
+
+# Without the switch.
+vswitchd=$(sandbox_daemon_pid ovs-vswitchd)
+kill -STOP "$vswitchd"
+check "a live connection does without Open vSwitch" grows 1
+check "a new connection" connects 10.32.0.3
+check "ping and IPv6" pings fd00:32::3
+refuse "what is forbidden stays so" connects 10.32.0.4
+refuse "in the other direction, too" connects 10.32.0.2 server
+kill -CONT "$vswitchd"
+check "afterwards, the switch is back" pings 10.32.0.1
+
+kill -KILL "$vswitchd"
+rm -f "$OVS_RUNDIR/ovs-vswitchd.pid"
+check "a live connection outlives Open vSwitch" grows 1
+check "a new connection is possible" connects 10.32.0.3
+refuse "but not what is forbidden" connects 10.32.0.4
+sandbox_start_vswitchd
+check "a new switch takes over" wait_until 15 pings 10.32.0.1
+check "all the time, the connection lives" grows 1
+check "the fast path is back" wait_until 5 is_attached client
+check "and is used" wait_until 5 moves client delivered pings 10.32.0.3
+
+# Without the controller.
+sandbox_spawn client ping -q -i 0.01 -c 400 10.32.0.3
+ping=$SANDBOX_PID
+sleep 0.5
+controller=$(sandbox_daemon_pid bastion-controller)
+kill -KILL "$controller"
+rm -f "$OVS_RUNDIR/bastion-controller.pid"
+sleep 1
+check "without a controller, links stay" ls "$pins"/link-*
+sandbox_start_controller
+wait "$ping"
+check "not a packet is lost over a restart of the controller" \
+    grep -q '400 received, 0%' client.log
+check "the new one takes over what is there" wait_until 5 is_attached client
+check "it uses it" wait_until 5 moves client delivered pings 10.32.0.3
+check "maps agree after the restart" wait_until 5 \
+    ovs-appctl -t bastion-controller bastion/verify
+
+# Somebody takes a program off.
+rm -f "$pins"/link-"$(cat /sys/class/net/"$(sandbox_veth client)"/ifindex)"
+check "a lost program is put back" wait_until 3 pings 10.32.0.3
+check "it works" moves client delivered pings 10.32.0.3
+
+# A port goes and comes back.
+sandbox_run ovs-vsctl del-port br-int server
+check "without a port, no traffic" wait_until 3 eval "! pings 10.32.0.3"
+check "the reason is visible" eval \
+    "fastpath server | grep -q 'has no port on this node'"
+sandbox_add_shadow_port br-int server "$(sandbox_veth server)"
+check "with the port, the traffic is back" wait_until 5 pings 10.32.0.3
+check "on the fast path as before" \
+    wait_until 5 moves client delivered pings 10.32.0.3
+
+# Off: the ports go on by Open vSwitch.
+sandbox_run bastionctl --wait=node set bastion . options:fast-path=false
+check "off, and the connection lives" grows 5
+check "by Open vSwitch" stays client delivered grows 5
+check "ping by Open vSwitch" moves client "to Open vSwitch" pings 10.32.0.3
+refuse "nothing is open" connects 10.32.0.4
+refuse "nothing is open in the other direction" connects 10.32.0.2 server
+check "the reason says so" eval "fastpath client | grep -q 'not enabled'"
+
+# In audit mode, the policy is Open vSwitch's alone.
+sandbox_run bastionctl --wait=node set bastion . options:fast-path=true
+check "on again" wait_until 5 moves client delivered pings 10.32.0.3
+sandbox_run bastionctl --wait=node set network web enforcement=audit
+check "audit mode, by Open vSwitch" \
+    wait_until 5 moves client "to Open vSwitch" pings 10.32.0.3
+check "the reason is the network" eval \
+    "fastpath client | grep -q 'does not enforce'"
+sandbox_run bastionctl --wait=node set network web enforcement=enforce
+check "back to enforcing" wait_until 5 moves client delivered pings 10.32.0.3
+
+# Off while the controller is away.
+kill -KILL "$(sandbox_daemon_pid bastion-controller)"
+rm -f "$OVS_RUNDIR/bastion-controller.pid"
+sandbox_run bastionctl set bastion . options:fast-path=false
+sandbox_start_controller
+check "a controller that finds it off stops it" wait_until 5 eval \
+    "fastpath client | grep -q 'not enabled'"
+check "nothing is delivered any more" wait_until 5 \
+    stays client delivered pings 10.32.0.3
+
+# Without the privileges.
+sandbox_stop_daemon bastion-controller
+sandbox_run setpriv --bounding-set=-bpf,-perfmon,-sys_admin \
+    --inh-caps=-bpf,-perfmon,-sys_admin \
+    bastion-controller --detach --no-chdir \
+    --pidfile="$OVS_RUNDIR/bastion-controller.pid" \
+    --log-file="$SANDBOX_DIR/bastion-controller.log" -vconsole:off
+check "without privileges, the reason is visible" wait_until 5 eval \
+    "fastpath client | grep -q 'off (.*not permitted'"
+check "the slow path has been told everything" sandbox_sync
+refuse "containers behind shadow ports are cut off, not open" \
+    pings 10.32.0.3
+sandbox_stop_daemon bastion-controller
+sandbox_start_controller
+check "with privileges, all is well" wait_until 5 pings 10.32.0.3
+
+# Nothing stays behind.
+for name in client server other; do
+    sandbox_run ovs-vsctl del-port br-int $name
+done
+check "nothing is left when the last port is gone" \
+    wait_until 5 eval "[ ! -e $pins ]"
+
+exit $status
