@@ -145,12 +145,19 @@ pin_path(const struct fastpath *fp, const char *name)
 static void
 detach_ifindex(const char *directory, uint32_t ifindex)
 {
-    LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = ifindex,
-                .attach_point = BPF_TC_INGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
     char *path = xasprintf("%s/link-%"PRIu32, directory, ifindex);
+    int fd = bpf_obj_get(path);
 
-    if (unlink(path)) {
+    if (fd >= 0) {
+        /* The kernel would take its time after unlink(). */
+        bpf_link_detach(fd);
+        close(fd);
+        unlink(path);
+    } else {
+        LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = ifindex,
+                    .attach_point = BPF_TC_INGRESS);
+        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+
         bpf_tc_detach(&tc, &opts);
     }
     free(path);
@@ -366,9 +373,11 @@ fastpath_run(struct fastpath *fp)
         SHASH_FOR_EACH (node, &fp->ports) {
             const struct port *port = node->data;
 
-            if (port->veth_hook.ifindex && !port_is_attached(port)) {
+            if (!port->error && !port_is_attached(port)) {
                 VLOG_WARN_RL(&rl, "%s: a program has been taken off",
                              node->name);
+            }
+            if (port->error || !port_is_attached(port)) {
                 check_port(fp, node->name, node->data);
             }
         }
@@ -556,24 +565,11 @@ attach(const struct fastpath *fp, struct hook *hook, uint32_t ifindex,
 static void
 detach(const struct fastpath *fp, struct hook *hook)
 {
-    if (!hook->ifindex) {
-        return;
+    if (hook->ifindex) {
+        detach_ifindex(fp->directory, hook->ifindex);
+        COVERAGE_INC(fastpath_detach);
+        hook->ifindex = 0;
     }
-
-    if (hook->attachment == ATTACHMENT_TCX) {
-        char *path = link_path(fp, hook->ifindex);
-
-        unlink(path);
-        free(path);
-    } else {
-        LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = hook->ifindex,
-                    .attach_point = BPF_TC_INGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
-
-        bpf_tc_detach(&tc, &opts);
-    }
-    COVERAGE_INC(fastpath_detach);
-    hook->ifindex = 0;
 }
 
 static uint32_t
@@ -679,6 +675,22 @@ attach_tap(struct fastpath *fp, struct port *port, uint32_t tap_ifindex,
             : NULL);
 }
 
+/* Attaches what is not attached. */
+static char *
+attach_port(struct fastpath *fp, const char *veth, struct port *port,
+            uint32_t ifindex, uint32_t tap_ifindex)
+{
+    if (!ifindex) {
+        return xasprintf("there is no interface %s", veth);
+    } else if (port->tap && !tap_ifindex) {
+        return xasprintf("there is no interface %s", port->tap);
+    }
+
+    char *error = (port->tap ? attach_tap(fp, port, tap_ifindex, ifindex)
+                   : NULL);
+    return error ? error : attach_veth(fp, port, ifindex, tap_ifindex);
+}
+
 /* Makes 'port' attached as it should be, if its interfaces are there. */
 static void
 check_port(struct fastpath *fp, const char *veth, struct port *port)
@@ -686,32 +698,21 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
     uint32_t ifindex = if_nametoindex(veth);
     uint32_t tap_ifindex = port->tap ? if_nametoindex(port->tap) : 0;
     uint32_t mtu = get_mtu(veth);
-    char *error = NULL;
+    bool same = (ifindex == port->veth_hook.ifindex
+                 && tap_ifindex == port->tap_hook.ifindex);
 
-    if (ifindex && ifindex == port->veth_hook.ifindex
-        && tap_ifindex == port->tap_hook.ifindex
-        && port_is_attached(port)) {
-        if (port->mtu != mtu) {
-            port->mtu = mtu;
-            fp->seqno++;
-        }
+    if (port->mtu != mtu) {
+        port->mtu = mtu;
+        fp->seqno++;
+    }
+    if (ifindex && same && port_is_attached(port)) {
         return;
     }
-
-    detach_port(fp, port);
-    port->mtu = mtu;
-    if (!ifindex) {
-        error = xasprintf("there is no interface %s", veth);
-    } else if (port->tap && !tap_ifindex) {
-        error = xasprintf("there is no interface %s", port->tap);
-    } else {
-        if (port->tap) {
-            error = attach_tap(fp, port, tap_ifindex, ifindex);
-        }
-        if (!error) {
-            error = attach_veth(fp, port, ifindex, tap_ifindex);
-        }
+    if (!same) {
+        detach_port(fp, port);
     }
+
+    char *error = attach_port(fp, veth, port, ifindex, tap_ifindex);
     if (error) {
         detach_port(fp, port);
     } else {
