@@ -23,9 +23,11 @@
 #define TIMEOUT_TCP_OPENING 30
 #define TIMEOUT_TCP_ESTABLISHED (24 * 60 * 60)
 #define TIMEOUT_TCP_CLOSING 45
+#define TIMEOUT_TCP_CLOSED 30
 #define TIMEOUT_UDP_FIRST 60
 #define TIMEOUT_UDP_MULTIPLE 30
-#define TIMEOUT_ICMP 60
+#define TIMEOUT_ICMP_FIRST 60
+#define TIMEOUT_ICMP_REPLY 30
 
 static __always_inline void count(struct __sk_buff *skb, __u32 counter)
 {
@@ -300,13 +302,20 @@ static __always_inline bool is_allowed(__u32 s, __u32 s_flags, __u32 d,
 
 /* Connections. */
 
+/* Has TCP said that the connection is over? */
+static __always_inline bool is_closed(__u32 flags)
+{
+	return flags & BASTION_CONN_RESET ||
+	       (flags & BASTION_CONN_FIN && flags & BASTION_CONN_REPLY_FIN);
+}
+
 static __always_inline __u64 timeout(__u8 protocol, __u32 flags)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
-		if (flags & BASTION_CONN_RESET ||
-		    (flags & BASTION_CONN_FIN &&
-		     flags & BASTION_CONN_REPLY_FIN))
+		if (flags & BASTION_CONN_RESET)
+			return TIMEOUT_TCP_CLOSED * SECONDS;
+		if (is_closed(flags))
 			return TIMEOUT_TCP_CLOSING * SECONDS;
 		if (!(flags & BASTION_CONN_REPLIED))
 			return TIMEOUT_TCP_OPENING * SECONDS;
@@ -315,7 +324,8 @@ static __always_inline __u64 timeout(__u8 protocol, __u32 flags)
 		return (flags & BASTION_CONN_REPLIED ? TIMEOUT_UDP_MULTIPLE
 			: TIMEOUT_UDP_FIRST) * SECONDS;
 	default:
-		return TIMEOUT_ICMP * SECONDS;
+		return (flags & BASTION_CONN_REPLIED ? TIMEOUT_ICMP_REPLY
+			: TIMEOUT_ICMP_FIRST) * SECONDS;
 	}
 }
 
@@ -365,6 +375,7 @@ make_keys(const struct packet *packet, __u32 zone,
 	}
 }
 
+/* What comes after the end of a connection does not keep it alive. */
 static __always_inline void touch(struct bastion_connection *conn, __u64 now,
 				  const struct packet *packet, bool reply)
 {
@@ -379,9 +390,10 @@ static __always_inline void touch(struct bastion_connection *conn, __u64 now,
 			flags |= reply ? BASTION_CONN_REPLY_FIN
 				       : BASTION_CONN_FIN;
 	}
+	if (!is_closed(conn->flags))
+		conn->last_seen = now;
 	if (flags != conn->flags)
 		conn->flags = flags;
-	conn->last_seen = now;
 }
 
 /* Can the packet open a connection?  A TCP packet in mid-stream can, as in
@@ -460,15 +472,13 @@ static __always_inline bool judge(const struct packet *packet,
 
 /* Delivery. */
 
-/* Would the destination's link take the packet?  The packets of a segmentation
- * offload are as large as their headers, at most 60 + 60 bytes, and
- * 'gso_size'. */
-static __always_inline bool fits(struct __sk_buff *skb, __u32 mtu)
+/* Would the destination's link take the packet?  A packet that has yet to be
+ * segmented becomes packets with the same headers and 'gso_size' bytes. */
+static __always_inline bool fits(struct __sk_buff *skb,
+				 const struct packet *packet, __u32 mtu)
 {
-	__u32 len = skb->len - ETH_HLEN;
-
-	return len <= mtu || (skb->gso_size && skb->gso_size + 120 <= mtu) ||
-	       (skb->gso_segs > 1 && skb->gso_size + 40 <= mtu);
+	return (skb->gso_size ? packet->headers + skb->gso_size
+			      : skb->len - ETH_HLEN) <= mtu;
 }
 
 static __always_inline int deliver(struct __sk_buff *skb,
@@ -501,7 +511,7 @@ static __always_inline int forward(struct __sk_buff *skb,
 
 	to = find_address(from->endpoint->zone, &packet->destination);
 	if (!to || !to->ifindex || to->ifindex == from->ifindex ||
-	    !fits(skb, to->mtu) || !judge(packet, from->endpoint, to))
+	    !fits(skb, packet, to->mtu) || !judge(packet, from->endpoint, to))
 		return slow(skb, from);
 	return deliver(skb, from, to);
 }
@@ -526,6 +536,7 @@ static __always_inline int handle_ipv4(struct __sk_buff *skb,
 	map_ipv4(&packet.source, &ip->saddr);
 	map_ipv4(&packet.destination, &ip->daddr);
 	packet.protocol = ip->protocol;
+	packet.headers = sizeof *ip;
 	if (is_dhcp_answer(packet.protocol, (void *)ip + ip->ihl * 4, end))
 		return slow(skb, from);
 	if (ip->saddr && (!mac_equal(eth->h_source, from->endpoint->mac) ||
@@ -566,6 +577,7 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb,
 	__builtin_memcpy(packet.source.bytes, &ip6->saddr, 16);
 	__builtin_memcpy(packet.destination.bytes, &ip6->daddr, 16);
 	packet.protocol = ip6->nexthdr;
+	packet.headers = sizeof *ip6;
 	icmp6 = (void *)(ip6 + 1);
 	if (packet.protocol == IPPROTO_ICMPV6 && (void *)(icmp6 + 1) <= end) {
 		if (icmp6->icmp6_type == ND_ROUTER_ADVERT)

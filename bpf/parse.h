@@ -67,6 +67,7 @@ struct packet {
 	struct bastion_address destination;
 	__u8 protocol;
 	__u8 tcp_flags;		/* Byte 13 of the TCP header. */
+	__u16 headers;		/* Bytes of IP and transport headers. */
 	__be16 source_port;	/* Identifier of ICMP echo. */
 	__be16 destination_port;	/* Type and code of ICMP. */
 };
@@ -127,8 +128,8 @@ static __always_inline bool is_dhcp_answer(__u8 protocol, void *l4, void *end)
 		 udp->dest == bpf_htons(546)));
 }
 
-/* Parses the transport header at 'l4', of a packet whose IP header says that
- * it is followed by 'len' bytes.  Returns false if it is none that the fast
+/* Parses the transport header at 'l4', of a packet whose IP header, of
+ * 'packet->headers' bytes, says that it is followed by 'len' bytes.  Returns false if it is none that the fast
  * path tracks. */
 static __always_inline bool parse_transport(struct packet *packet, void *l4,
 					    void *end, __u32 len)
@@ -145,12 +146,14 @@ static __always_inline bool parse_transport(struct packet *packet, void *l4,
 		packet->source_port = tcp->source;
 		packet->destination_port = tcp->dest;
 		packet->tcp_flags = ((__u8 *)tcp)[13];
+		packet->headers += tcp->doff * 4;
 		return tcp_flags_make_sense(packet->tcp_flags);
 	case IPPROTO_UDP:
 		if ((void *)(udp + 1) > end || len < sizeof *udp)
 			return false;
 		packet->source_port = udp->source;
 		packet->destination_port = udp->dest;
+		packet->headers += sizeof *udp;
 		return true;
 	case IPPROTO_ICMP:
 		if ((void *)(echo + 1) > end || len < sizeof *echo ||
