@@ -140,8 +140,8 @@ static __always_inline bool parse_transport(struct packet *packet, void *l4,
 
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		if ((void *)(tcp + 1) > end || len < sizeof *tcp ||
-		    tcp->doff < 5)
+		if ((void *)(tcp + 1) > end || tcp->doff < 5 ||
+		    tcp->doff * 4 > len)
 			return false;
 		packet->source_port = tcp->source;
 		packet->destination_port = tcp->dest;
@@ -149,7 +149,8 @@ static __always_inline bool parse_transport(struct packet *packet, void *l4,
 		packet->headers += tcp->doff * 4;
 		return tcp_flags_make_sense(packet->tcp_flags);
 	case IPPROTO_UDP:
-		if ((void *)(udp + 1) > end || len < sizeof *udp)
+		if ((void *)(udp + 1) > end || len < sizeof *udp ||
+		    bpf_ntohs(udp->len) != len)
 			return false;
 		packet->source_port = udp->source;
 		packet->destination_port = udp->dest;
