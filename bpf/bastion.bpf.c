@@ -464,6 +464,8 @@ static __always_inline bool judge(const struct packet *packet,
 
 	struct bastion_connection new = {
 		.last_seen = now,
+		.flags = packet->tcp_flags & TCP_FLAG_FIN_BIT
+			 ? BASTION_CONN_FIN : 0,
 		.icmp_type_code = is_icmp(packet->protocol)
 				  ? bpf_ntohs(packet->destination_port) : 0,
 	};
@@ -545,7 +547,7 @@ static __always_inline int handle_ipv4(struct __sk_buff *skb,
 	len = bpf_ntohs(ip->tot_len);
 	if (!ip->saddr || ip->ihl != 5 || len < sizeof *ip ||
 	    len > skb->len - ETH_HLEN || ip->frag_off & bpf_htons(0x3fff) ||
-	    !parse_transport(&packet, ip + 1, end, len - sizeof *ip))
+	    !parse_transport(&packet, true, ip + 1, end, len - sizeof *ip))
 		return slow(skb, from);
 	return forward(skb, &packet, from);
 }
@@ -595,7 +597,7 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb,
 		return handle_nd_solicitation(skb, from);
 	len = bpf_ntohs(ip6->payload_len);
 	if (len > skb->len - ETH_HLEN - sizeof *ip6 ||
-	    !parse_transport(&packet, ip6 + 1, end, len))
+	    !parse_transport(&packet, false, ip6 + 1, end, len))
 		return slow(skb, from);
 	return forward(skb, &packet, from);
 }

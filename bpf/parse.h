@@ -131,8 +131,8 @@ static __always_inline bool is_dhcp_answer(__u8 protocol, void *l4, void *end)
 /* Parses the transport header at 'l4', of a packet whose IP header, of
  * 'packet->headers' bytes, says that it is followed by 'len' bytes.  Returns false if it is none that the fast
  * path tracks. */
-static __always_inline bool parse_transport(struct packet *packet, void *l4,
-					    void *end, __u32 len)
+static __always_inline bool parse_transport(struct packet *packet, bool v4,
+					    void *l4, void *end, __u32 len)
 {
 	struct tcphdr *tcp = l4;
 	struct udphdr *udp = l4;
@@ -157,12 +157,12 @@ static __always_inline bool parse_transport(struct packet *packet, void *l4,
 		packet->headers += sizeof *udp;
 		return true;
 	case IPPROTO_ICMP:
-		if ((void *)(echo + 1) > end || len < sizeof *echo ||
+		if (!v4 || (void *)(echo + 1) > end || len < sizeof *echo ||
 		    (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY))
 			return false;
 		break;
 	case IPPROTO_ICMPV6:
-		if ((void *)(echo + 1) > end || len < sizeof *echo ||
+		if (v4 || (void *)(echo + 1) > end || len < sizeof *echo ||
 		    (echo->type != ICMPV6_ECHO_REQUEST &&
 		     echo->type != ICMPV6_ECHO_REPLY))
 			return false;

@@ -253,10 +253,18 @@ tests_test_inspect_LDADD = \
 
 # Unit tests of controller/'s fast path.
 unit_fastpath_tests = \
+	tests/test-bpf \
 	tests/test-fastpath-render \
 	tests/test-map-table
 check_PROGRAMS += $(unit_fastpath_tests)
 TESTS += $(unit_fastpath_tests)
+tests_test_bpf_SOURCES = \
+	tests/bpf-harness.c \
+	tests/bpf-harness.h \
+	tests/test-bpf.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_bpf_LDADD = controller/libbastion-controller.la
 tests_test_fastpath_render_SOURCES = \
 	tests/test-fastpath-render.c \
 	tests/test-rows.c \
