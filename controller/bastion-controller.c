@@ -44,6 +44,9 @@ COVERAGE_DEFINE(controller_compiled);
 #define COMPILE_STOPWATCH "compile"     /* A change of the database... */
 #define INSTALL_STOPWATCH "install"     /* ...until every bridge has it. */
 
+/* Where the fast path's programs and maps are pinned. */
+#define DEFAULT_BPF_DIRECTORY "/sys/fs/bpf/bastion"
+
 struct options {
     char *unixctl_path;
     struct svec listeners;
@@ -472,7 +475,7 @@ parse_options(int argc, char *argv[], struct options *options)
 
     memset(options, 0, sizeof *options);
     svec_init(&options->listeners);
-    options->bpf_directory = xstrdup("/sys/fs/bpf/bastion");
+    options->bpf_directory = xstrdup(DEFAULT_BPF_DIRECTORY);
     for (;;) {
         int c = getopt_long(argc, argv, short_options, long_options, NULL);
         if (c == -1) {

@@ -5,6 +5,8 @@
 # The fast path on shadow ports: that it is used, that it lets nothing pass that
 # Open vSwitch would not, and that nothing is lost or open while daemons, ports
 # and programs come and go.
+#
+# shellcheck disable=SC2317 # Functions are called by "check" and others.
 
 # shellcheck disable=SC2034 # For the sandbox library.
 SANDBOX_FASTPATH=yes
