@@ -7,11 +7,13 @@ DOC_PAGES = \
 	Documentation/index.rst \
 	Documentation/howto/audit-then-enforce.rst \
 	Documentation/howto/cidr-world.rst \
+	Documentation/howto/fast-path.rst \
 	Documentation/howto/dhcp.rst \
 	Documentation/howto/dns-gateway.rst \
 	Documentation/howto/docker-by-hand.rst \
 	Documentation/internals/architecture.rst \
 	Documentation/internals/connection-based-policy.rst \
+	Documentation/internals/fast-path.rst \
 	Documentation/internals/incremental.rst \
 	Documentation/internals/pipeline.rst \
 	Documentation/internals/security.rst \

@@ -47,6 +47,9 @@ COVERAGE_DEFINE(controller_compiled);
 /* Where the fast path's programs and maps are pinned. */
 #define DEFAULT_BPF_DIRECTORY "/sys/fs/bpf/bastion"
 
+/* Where the fast path pins what it has, by default. */
+#define BPF_DIRECTORY "/sys/fs/bpf/bastion"
+
 struct options {
     char *unixctl_path;
     struct svec listeners;
@@ -549,8 +552,10 @@ usage(void)
            "  --listen=PVCONN         listen on PVCONN (may be given more "
            "than once;\n"
            "                          default: ptcp:6653:127.0.0.1 and\n"
-           "                          punix:%s/bastion-controller.mgmt)\n",
-           ovs_rundir());
+           "                          punix:%s/bastion-controller.mgmt)\n"
+           "  --bpf-directory=DIR     pin the fast path's programs in DIR\n"
+           "                          (default: %s)\n",
+           ovs_rundir(), BPF_DIRECTORY);
     vconn_usage(false, true, true);
     stream_usage("database", true, false, true);
     daemon_usage();
