@@ -216,6 +216,42 @@ render_fragmented_dhcp(struct renderer *r)
 }
 
 static void
+track(struct renderer *r)
+{
+    struct ofpact_conntrack *ct = ofpact_put_CT(&r->spec.ofpacts);
+
+    ct->zone_src.field = mf_from_id(MFF_REG2);
+    ct->zone_src.ofs = 0;
+    ct->zone_src.n_bits = 16;
+    ct->recirc_table = r->pipeline->table_base + PIPELINE_CONNECTION;
+    ofpact_finish(&r->spec.ofpacts, &ct->ofpact);
+    finish(r);
+}
+
+static void
+render_conntrack_static(struct renderer *r)
+{
+    struct match *m;
+
+    for (int v4 = 0; v4 <= 1; v4++) {
+        /* Policy is not asked about answers of a declared DHCP server, but
+         * only to containers, lest the server has a way out. */
+        m = begin(r, PIPELINE_CONNTRACK, 210);
+        match_ip(m, v4);
+        match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
+        match_set_reg(m, 3, 0);
+        track(r);
+
+        match_ip(begin(r, PIPELINE_CONNTRACK, 100), v4);
+        track(r);
+    }
+
+    m = begin(r, PIPELINE_CONNTRACK, 200);
+    match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
+    go(r, PIPELINE_OUTPUT);
+}
+
+static void
 render_connection_static(struct renderer *r)
 {
     static const uint32_t outside[] = {
@@ -223,21 +259,7 @@ render_connection_static(struct renderer *r)
     };
     struct match *m;
 
-    m = begin(r, PIPELINE_CONNTRACK, 200);
-    match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
-    go(r, PIPELINE_OUTPUT);
-
-    for (int v4 = 0; v4 <= 1; v4++) {
-        match_ip(begin(r, PIPELINE_CONNTRACK, 100), v4);
-
-        struct ofpact_conntrack *ct = ofpact_put_CT(&r->spec.ofpacts);
-        ct->zone_src.field = mf_from_id(MFF_REG2);
-        ct->zone_src.ofs = 0;
-        ct->zone_src.n_bits = 16;
-        ct->recirc_table = r->pipeline->table_base + PIPELINE_CONNECTION;
-        ofpact_finish(&r->spec.ofpacts, &ct->ofpact);
-        finish(r);
-    }
+    render_conntrack_static(r);
 
     m = begin(r, PIPELINE_CONNECTION, 200);
     match_set_ct_state_masked(m, CS_TRACKED | CS_INVALID,

@@ -909,7 +909,7 @@ decide(struct sim *sim)
 
     v->source = reply ? sim->dst_identity : sim->src_identity;
     v->destination = reply ? sim->src_identity : sim->dst_identity;
-    if (sim->dhcp_reply) {
+    if (sim->dhcp_reply && sim->target) {
         explain(sim, "policy: not asked, answer of a declared DHCP server");
         deliver(sim);
         return;
