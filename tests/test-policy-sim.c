@@ -177,7 +177,7 @@ check_packets(const struct test_packet *packets, size_t n,
 #define DB "in_port=2,dl_src=02:00:00:00:00:02,"
 #define GUEST "in_port=3,dl_src=02:00:00:00:00:03,"
 #define OPEN "in_port=5,dl_src=02:00:00:00:00:05,"
-#define GW "in_port=65534,dl_src=02:fd:00:00:00:00,"
+#define GW "in_port=LOCAL,dl_src=02:fd:00:00:00:00,"
 #define WEB4 WEB "dl_type=0x800,nw_src=10.1.0.11,"
 #define DB4 DB "dl_type=0x800,nw_src=10.1.0.12,"
 #define GUEST4 GUEST "dl_type=0x800,nw_src=10.1.0.13,"
