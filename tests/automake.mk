@@ -112,6 +112,7 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/system/kernel-datapath.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
 	tests/system/restart.sh \
@@ -120,6 +121,7 @@ SYSTEM_TESTS = \
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/common.sh \
+	tests/system/kernel-datapath.py \
 	tests/system/openflow.py \
 	tests/system/policy.py \
 	tests/system/restart.py \
