@@ -90,6 +90,13 @@ def wait_until(condition, timeout=TIMEOUT, interval=0.01):
         time.sleep(interval)
 
 
+def sandbox(function, *args):
+    """Calls a function of the sandbox library, which may start a daemon."""
+    library = os.path.join(os.environ["abs_top_srcdir"], "tutorial",
+                           "sandbox-lib.sh")
+    return run("bash", "-c", '. "$0"; "$@"', library, function, *args)
+
+
 def bastionctl(*args):
     """Changes the database and waits until the switch enforces it."""
     return run("bastionctl", "--timeout=20", "--wait=node", *args)
