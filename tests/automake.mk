@@ -113,6 +113,7 @@ check-fuzz: $(FUZZ_TARGETS)
 # System tests.
 SYSTEM_TESTS = \
 	tests/system/control-plane-attack.sh \
+	tests/system/discovery.sh \
 	tests/system/kernel-datapath.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
@@ -123,6 +124,7 @@ EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/common.sh \
 	tests/system/control-plane-attack.py \
+	tests/system/discovery.py \
 	tests/system/kernel-datapath.py \
 	tests/system/openflow.py \
 	tests/system/policy.py \
