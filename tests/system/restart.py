@@ -682,7 +682,7 @@ class Proxy:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--stop-time", type=float, default=3.0)
+    parser.add_argument("--stop-time", type=float, default=30.0)
     parser.add_argument("--seed", type=int,
                         default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("scenarios", nargs="*")
