@@ -1234,7 +1234,6 @@ bridge_pipeline(const struct compiler *c, const struct bridge *bridge)
 {
     return (struct pipeline) {
         .table_base = 0,
-        .meter_arp = !bridge->userspace,
         .nd_packet_in = (c->nd_responder == ND_RESPONDER_PACKET_IN
                          || (c->nd_responder == ND_RESPONDER_AUTO
                              && !bridge->userspace)),

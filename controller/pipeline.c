@@ -372,9 +372,6 @@ static void
 render_arp_reply(struct renderer *r)
 {
     match_arp_op(begin(r, PIPELINE_PEER_MATCH, 100), ARP_OP_REQUEST);
-    if (r->pipeline->meter_arp) {
-        meter(r, PIPELINE_METER_ARP);
-    }
     move(r, MFF_ETH_SRC, MFF_ETH_DST, 0);
     move(r, MFF_XREG3, MFF_ETH_SRC, 48);
 

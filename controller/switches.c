@@ -49,6 +49,8 @@ static struct vlog_rate_limit audit_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 
 #define MAX_ACCEPTS 8           /* In one switches_run(), per listener. */
 
+#define SLOW_PATH_RATE 1000     /* Packets per second. */
+
 /* The database may be later than the connection. */
 #define UNKNOWN_GRACE 5000      /* Milliseconds. */
 
@@ -446,21 +448,33 @@ connection_detach(struct switches_connection *conn)
     }
 }
 
-/* Returns the meters that the flows of 'bridge' refer to, as a bitmap of
- * 1 << PIPELINE_METER_*. */
+/* All meters that a bridge may need.  ovs-vswitchd rewrites ARP for a datapath
+ * of the kernel, and the meter of a flow would count there, when the work is
+ * done.  The meter of the slow path is in the datapath. */
+static const struct of_meter all_meters[] = {
+#define SLOW_PATH_METER (1u << 0)
+    { OFPM13_SLOWPATH, SLOW_PATH_RATE, SLOW_PATH_RATE },
+#define ND_METER (1u << 1)
+    { PIPELINE_METER_ND, PIPELINE_METER_ND_RATE, PIPELINE_METER_ND_RATE },
+#define AUDIT_METER (1u << 2)
+    { PIPELINE_METER_AUDIT, PIPELINE_METER_AUDIT_RATE,
+      PIPELINE_METER_AUDIT_RATE },
+};
+
+/* Returns the meters that 'bridge' needs, as a bitmap of *_METER. */
 static unsigned int
 needed_meters(const struct compiler *compiler, const char *bridge)
 {
     const struct netmap_bridge *nb = netmap_find_bridge(
         compiler_get_netmap(compiler), bridge);
-    unsigned int meters = 1u << PIPELINE_METER_AUDIT;
+    unsigned int meters = AUDIT_METER;
 
     if (!nb || !nb->userspace) {
-        meters |= 1u << PIPELINE_METER_ARP;
+        meters |= SLOW_PATH_METER;
     }
     if (compiler_get_nd_responder(compiler, bridge)
         == ND_RESPONDER_PACKET_IN) {
-        meters |= 1u << PIPELINE_METER_ND;
+        meters |= ND_METER;
     }
     return meters;
 }
@@ -469,13 +483,6 @@ static void
 connection_attach(struct switches_connection *conn,
                   const struct compiler *compiler)
 {
-    static const struct of_meter all[] = {
-        { PIPELINE_METER_ARP, PIPELINE_METER_ARP_RATE,
-          PIPELINE_METER_ARP_RATE },
-        { PIPELINE_METER_ND, PIPELINE_METER_ND_RATE, PIPELINE_METER_ND_RATE },
-        { PIPELINE_METER_AUDIT, PIPELINE_METER_AUDIT_RATE,
-          PIPELINE_METER_AUDIT_RATE },
-    };
     struct flow_table *table = compiler_get_flows(compiler, conn->bridge);
     unsigned int needed = needed_meters(compiler, conn->bridge);
 
@@ -483,11 +490,11 @@ connection_attach(struct switches_connection *conn,
         return;
     }
 
-    struct of_meter meters[ARRAY_SIZE(all)];
+    struct of_meter meters[ARRAY_SIZE(all_meters)];
     size_t n = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-        if (needed & (1u << all[i].id)) {
-            meters[n++] = all[i];
+    for (size_t i = 0; i < ARRAY_SIZE(all_meters); i++) {
+        if (needed & (1u << i)) {
+            meters[n++] = all_meters[i];
         }
     }
     VLOG_INFO("%s: managing bridge %s", of_switch_get_name(conn->of_switch),
