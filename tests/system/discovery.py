@@ -161,6 +161,10 @@ class Test:
         """Has a learning switch send what is for two to the attacker."""
         self.tap.send(Ether(src=scene["two"].mac, dst=self.attacker.mac)
                       / IP(src=self.attacker.ip4, dst="10.32.0.99"))
+        if not self.bastion:
+            # It takes the datapath's caches some time to follow.
+            self.settle()
+            wire.unixctl("ovs-vswitchd", "revalidator/purge")
 
     def eavesdrop(self):
         report.equal("overheard at first", self.overheard(), 0)

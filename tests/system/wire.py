@@ -14,6 +14,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -137,6 +138,13 @@ def unixctl(target, command, *args, timeout=20):
 def daemon_pid(name):
     with open(f"{RUNDIR}/{name}.pid") as f:
         return int(f.read())
+
+
+def crash(name):
+    """Kills a daemon, without giving it a chance to clean up."""
+    pid = daemon_pid(name)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
 
 
 def table(text):
