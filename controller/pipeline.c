@@ -192,8 +192,10 @@ render_neighbor_target_static(struct renderer *r)
 }
 
 /* DHCP server messages in fragments.  Open vSwitch hides the ports of all
- * fragments from matches, first ones too, but connection tracking reassembles
- * them.  No real DHCP message is that long. */
+ * fragments from matches, first ones too, until connection tracking has seen
+ * them.  What comes out of it are fragments in the userspace datapath, whole
+ * packets in the kernel's, so that 'nw_frag' would tell nothing here.  No real
+ * DHCP message is that long. */
 static void
 render_fragmented_dhcp(struct renderer *r)
 {
@@ -206,7 +208,8 @@ render_fragmented_dhcp(struct renderer *r)
 
             match_ct(m, reply ? CS_REPLY_DIR : 0, reply ? 0 : CS_REPLY_DIR);
             match_ip(m, v4);
-            match_set_nw_frag_masked(m, FLOW_NW_FRAG_ANY, FLOW_NW_FRAG_ANY);
+            match_set_nw_proto(m, IPPROTO_UDP);
+            match_set_reg_masked(m, 4, 0, PIPELINE_FLAG_DHCP);
             match_set_ct_nw_proto(m, IPPROTO_UDP);
             match_set_ct_tp_src(m, htons(reply ? client : server));
             match_set_ct_tp_dst(m, htons(reply ? server : client));

@@ -5,8 +5,9 @@ import re
 import socket
 
 from scapy.layers.inet6 import (ICMPv6ND_NA, ICMPv6ND_NS,
-                                ICMPv6NDOptSrcLLAddr, IPv6)
-from scapy.layers.inet import IP
+                                ICMPv6NDOptSrcLLAddr, IPv6,
+                                IPv6ExtHdrFragment, fragment6)
+from scapy.layers.inet import IP, fragment
 from scapy.layers.l2 import ARP, Ether
 
 import wire
@@ -140,6 +141,30 @@ def check_sources():
             report.equal(f"IPv{v} {name}", got, expected)
 
 
+def check_fragments():
+    """Messages of a DHCP server have no ports before they are put together
+    again, and are no fragments afterwards."""
+    client, server = scene["client"], scene["server"]
+    bastionctl("dependency-add", "web/client", "web/server", "udp:68",
+               "udp:546")
+    for v, port, dport in ((4, 67, 68), (6, 547, 546)):
+        for sport, expected in ((1024, True), (port, False)):
+            token = Token.new()
+            data = udp(dport, sport) / token.ljust(2000, b"f")
+            if v == 4:
+                packets = fragment(
+                    IP(src=client.ip4, dst=server.ip4) / data, 1400)
+            else:
+                packets = fragment6(IPv6(src=client.ip6, dst=server.ip6)
+                                    / IPv6ExtHdrFragment() / data, 1400)
+            for packet in packets:
+                client.tap.send(Ether(src=client.mac, dst=server.mac) / packet)
+            got = (server.tap.wait(token) if expected else
+                   scene.marker("client") and server.tap.saw(token))
+            report.equal(f"IPv{v} {len(packets)} fragments from port {sport}",
+                         got, expected)
+
+
 def check_drops():
     """Every reason of the checks above has been counted."""
     wire.unixctl("ovs-vswitchd", "revalidator/purge")
@@ -256,6 +281,7 @@ def main():
     add_neighbors(scene, CONTAINERS)
     check_policy()
     check_sources()
+    check_fragments()
     check_drops()
     check_arp_flood()
     check_revocation()
