@@ -271,6 +271,13 @@ switches_acked(const struct switches *switches,
             acked = MIN(acked, sw ? of_switch_acked(sw) : 0);
         }
     }
+
+    const struct switches_connection *conn;
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->role == SWITCH_CLOSING) {
+            acked = MIN(acked, of_switch_acked(conn->of_switch));
+        }
+    }
     return acked;
 }
 
@@ -518,6 +525,7 @@ connection_close(struct switches_connection *conn)
         conn->table = conn->nothing;
         conn->meters = 0;
         of_switch_attach(conn->of_switch, conn->nothing, true, NULL, 0);
+        of_switch_set_version(conn->of_switch, conn->switches->version);
     } else if (of_switch_is_synced(conn->of_switch)) {
         connection_detach(conn);
         conn->closed = true;

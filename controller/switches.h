@@ -21,8 +21,10 @@
  *
  * Acknowledgement: a version is a state of everything that the compiler has
  * compiled.  switches_acked() is the greatest version that is known to be
- * installed in every bridge that an accepted network names and that exists on
- * this node.  Such a bridge that is not connected holds it back.
+ * installed in every bridge that a network names and that exists on this node.
+ * Such a bridge that is not connected holds it back.  So does a bridge that no
+ * network names any more, as long as it is connected and its flows are being
+ * removed.
  *
  * Thread-safety: none. */
 
