@@ -166,7 +166,8 @@ def check_fragments():
 
 
 def check_drops():
-    """Every reason of the checks above has been counted."""
+    """Every drop of the checks above has been counted: a marker may overtake a
+    packet that waits for ovs-vswitchd, but not be counted for it."""
     wire.unixctl("ovs-vswitchd", "revalidator/purge")
     counts = wire.drops()
     for reason, least in ((ARP_INVISIBLE, 1), (IP_SPOOF, 3), (IPV6_SPOOF, 3),
