@@ -70,6 +70,7 @@ struct compiler {
 struct conj_id {
     struct hmap_node hmap_node;
     uint32_t id;
+    struct row *row;            /* A dependency. */
 };
 
 /* A flow table that whoever syncs a switch may still look at. */
@@ -85,6 +86,7 @@ static void mark_kind_dirty(struct compiler *, enum row_kind);
 static void propagate(struct compiler *);
 static void withdraw_row(struct compiler *, struct row *);
 static void compile_rows(struct compiler *, enum row_kind);
+static void render_dependency(struct compiler *, const struct row *);
 static bool render_bridges(struct compiler *);
 static void bury_flows(struct compiler *, struct bridge *);
 static bool update_flow_tables(struct compiler *);
@@ -799,13 +801,6 @@ propagate(struct compiler *c)
     }
 }
 
-/* Returns the flow table of the bridge of 'network', or NULL. */
-static struct flow_table *
-network_flows(const struct compiler *c, const struct netmap_network *network)
-{
-    return compiler_get_flows(c, network->bridge);
-}
-
 static void
 release_everywhere(struct compiler *c, const struct uuid *owner)
 {
@@ -821,46 +816,77 @@ release_everywhere(struct compiler *c, const struct uuid *owner)
     }
 }
 
-static void
-free_conj_id(struct compiler *c, struct row *row)
+/* Conjunction ids.
+ *
+ * The id of a dependency follows from its UUID.  Where two want the same id,
+ * the lesser UUID has it and the other one takes the next that is free or that
+ * a greater UUID has.  (This is linear probing with priorities, whose result
+ * depends on the set of rows only, not on the order in which they came.)  So
+ * ids are the same after a restart. */
+
+static struct conj_id *
+find_conj_id(const struct compiler *c, uint32_t id)
 {
     struct conj_id *conj;
 
-    HMAP_FOR_EACH_WITH_HASH (conj, hmap_node, hash_int(row->conj_id, 0),
-                             &c->conj_ids) {
-        if (conj->id == row->conj_id) {
-            hmap_remove(&c->conj_ids, &conj->hmap_node);
-            free(conj);
+    HMAP_FOR_EACH_WITH_HASH (conj, hmap_node, hash_int(id, 0), &c->conj_ids) {
+        if (conj->id == id) {
+            return conj;
+        }
+    }
+    return NULL;
+}
+
+static void
+free_conj_id(struct compiler *c, struct row *row)
+{
+    struct conj_id *conj = find_conj_id(c, row->conj_id);
+
+    hmap_remove(&c->conj_ids, &conj->hmap_node);
+    free(conj);
+
+    /* Those who had to look further may have found this one taken. */
+    for (uint32_t id = row->conj_id + 1; ; id++) {
+        conj = id ? find_conj_id(c, id) : NULL;
+        if (conj && conj->row->uuid.parts[0] != id) {
+            mark_dirty(c, conj->row);
+        } else if (id && !conj) {
             break;
         }
     }
     row->conj_id = 0;
 }
 
-/* The id follows from the row's UUID, so that it is the same after a restart
- * (but for collisions, where it is still unique). */
 static void
-allocate_conj_id(struct compiler *c, struct row *row)
+allocate_conj_id(struct compiler *c, struct row *new)
 {
-    uint32_t id = row->uuid.parts[1];
-    struct conj_id *conj;
+    struct row *row = new;
 
-    for (;; id++) {
-        bool used = !id;
+    for (uint32_t id = row->uuid.parts[0]; ; id++) {
+        struct conj_id *conj = id ? find_conj_id(c, id) : NULL;
 
-        HMAP_FOR_EACH_WITH_HASH (conj, hmap_node, hash_int(id, 0),
-                                 &c->conj_ids) {
-            used |= conj->id == id;
+        if (!id || (conj && uuid_compare_3way(&conj->row->uuid,
+                                              &row->uuid) < 0)) {
+            continue;
         }
-        if (!used) {
+
+        struct row *evicted = conj ? conj->row : NULL;
+        if (!conj) {
+            conj = xmalloc(sizeof *conj);
+            conj->id = id;
+            hmap_insert(&c->conj_ids, &conj->hmap_node, hash_int(id, 0));
+        }
+        conj->row = row;
+        row->conj_id = id;
+        if (row != new) {
+            release_everywhere(c, &row->uuid);
+            render_dependency(c, row);
+        }
+        if (!evicted) {
             break;
         }
+        row = evicted;
     }
-
-    conj = xmalloc(sizeof *conj);
-    conj->id = id;
-    hmap_insert(&c->conj_ids, &conj->hmap_node, hash_int(id, 0));
-    row->conj_id = id;
 }
 
 /* Takes 'row' out of the relations and releases its flows. */
@@ -1117,6 +1143,24 @@ compile_container(struct compiler *c, struct row *row)
     return NULL;
 }
 
+/* Claims the flows of 'row', which is in the depmap. */
+static void
+render_dependency(struct compiler *c, const struct row *row)
+{
+    const struct depmap_rule *rule = depmap_find(&c->depmap, &row->uuid);
+    const struct netmap_network *network
+        = netmap_find_network_by_zone(&c->netmap, rule->zone);
+    const struct bridge *bridge = shash_find_data(&c->bridges,
+                                                  network->bridge);
+
+    if (bridge) {
+        struct pipeline pipeline = bridge_pipeline(c, bridge);
+
+        pipeline_render_rule(&pipeline, bridge->flows, rule, row->conj_id);
+        fastpath_render_rule(&c->maps, rule);
+    }
+}
+
 static char *
 compile_dependency(struct compiler *c, struct row *row)
 {
@@ -1135,15 +1179,7 @@ compile_dependency(struct compiler *c, struct row *row)
 
     rule->zone = network->zone;
     allocate_conj_id(c, row);
-
-    struct flow_table *flows = network_flows(c, network);
-    if (flows) {
-        struct pipeline pipeline = bridge_pipeline(
-            c, shash_find_data(&c->bridges, network->bridge));
-
-        pipeline_render_rule(&pipeline, flows, rule, row->conj_id);
-        fastpath_render_rule(&c->maps, rule);
-    }
+    render_dependency(c, row);
     return NULL;
 }
 
@@ -1234,7 +1270,6 @@ bridge_pipeline(const struct compiler *c, const struct bridge *bridge)
 {
     return (struct pipeline) {
         .table_base = 0,
-        .meter_arp = !bridge->userspace,
         .nd_packet_in = (c->nd_responder == ND_RESPONDER_PACKET_IN
                          || (c->nd_responder == ND_RESPONDER_AUTO
                              && !bridge->userspace)),

@@ -8,6 +8,7 @@
 #include <ifaddrs.h>
 #include <limits.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,33 +165,100 @@ host_addresses_changed(const void *change OVS_UNUSED, void *ha_)
     ha->stale = true;
 }
 
-/* Converts 'sa'.  Returns false if it is not an address that others can use
- * to reach this host. */
+/* Is 'ip' an address that others can use to reach this host? */
 static bool
-address_from_sockaddr(const struct sockaddr *sa, struct in6_addr *ip)
+is_usable(const struct in6_addr *ip)
 {
-    if (!sa) {
-        return false;
-    } else if (sa->sa_family == AF_INET) {
-        struct sockaddr_in sin;
-        memcpy(&sin, sa, sizeof sin);
-        ovs_be32 ip4 = sin.sin_addr.s_addr;
-        *ip = in6_addr_mapped_ipv4(ip4);
+    if (IN6_IS_ADDR_V4MAPPED(ip)) {
+        ovs_be32 ip4 = in6_addr_get_mapped_ipv4(ip);
+
         return ip4
                && !ip_is_multicast(ip4)
                && (ip4 & htonl(0xff000000)) != htonl(0x7f000000)
                && (ip4 & htonl(0xffff0000)) != htonl(0xa9fe0000);
-    } else if (sa->sa_family == AF_INET6) {
-        struct sockaddr_in6 sin6;
-        memcpy(&sin6, sa, sizeof sin6);
-        *ip = sin6.sin6_addr;
-        return !IN6_IS_ADDR_UNSPECIFIED(ip)
-               && !IN6_IS_ADDR_MULTICAST(ip)
-               && !IN6_IS_ADDR_LOOPBACK(ip)
-               && !IN6_IS_ADDR_LINKLOCAL(ip)
-               && !IN6_IS_ADDR_V4MAPPED(ip);
-    } else {
-        return false;
+    }
+    return !IN6_IS_ADDR_UNSPECIFIED(ip)
+           && !IN6_IS_ADDR_MULTICAST(ip)
+           && !IN6_IS_ADDR_LOOPBACK(ip)
+           && !IN6_IS_ADDR_LINKLOCAL(ip);
+}
+
+/* Growing list of addresses. */
+struct address_list {
+    struct in6_addr *ips;
+    size_t n, allocated;
+};
+
+static void
+add_address(struct address_list *list, const struct in6_addr *ip)
+{
+    if (is_usable(ip)) {
+        if (list->n >= list->allocated) {
+            list->ips = x2nrealloc(list->ips, &list->allocated,
+                                   sizeof *list->ips);
+        }
+        list->ips[list->n++] = *ip;
+    }
+}
+
+static ovs_be32
+sockaddr_ip4(const struct sockaddr *sa)
+{
+    struct sockaddr_in sin;
+
+    memcpy(&sin, sa, sizeof sin);
+    return sin.sin_addr.s_addr;
+}
+
+static void
+add_address4(struct address_list *list, ovs_be32 ip4)
+{
+    struct in6_addr ip = in6_addr_mapped_ipv4(ip4);
+
+    add_address(list, &ip);
+}
+
+/* The kernel also takes for itself what is sent to the broadcast address of
+ * an interface, and (before Linux 5.14) to its subnet's first address. */
+static void
+add_interface4(struct address_list *list, const struct ifaddrs *ifa)
+{
+    ovs_be32 ip = sockaddr_ip4(ifa->ifa_addr);
+    ovs_be32 mask = (ifa->ifa_netmask ? sockaddr_ip4(ifa->ifa_netmask)
+                     : OVS_BE32_MAX);
+
+    add_address4(list, ip);
+    if (ip_count_cidr_bits(mask) < 31) {
+        add_address4(list, ip & mask);
+        add_address4(list, ip | ~mask);
+    }
+    if (ifa->ifa_flags & IFF_BROADCAST && ifa->ifa_broadaddr) {
+        add_address4(list, sockaddr_ip4(ifa->ifa_broadaddr));
+    }
+}
+
+/* A router also has the Subnet-Router anycast address of each subnet (RFC 4291
+ * section 2.6.1). */
+static void
+add_interface6(struct address_list *list, const struct ifaddrs *ifa)
+{
+    struct sockaddr_in6 sin6;
+
+    memcpy(&sin6, ifa->ifa_addr, sizeof sin6);
+    if (IN6_IS_ADDR_V4MAPPED(&sin6.sin6_addr)) {
+        return;
+    }
+    add_address(list, &sin6.sin6_addr);
+
+    if (ifa->ifa_netmask) {
+        struct sockaddr_in6 mask;
+
+        memcpy(&mask, ifa->ifa_netmask, sizeof mask);
+        if (ipv6_count_cidr_bits(&mask.sin6_addr) < 127) {
+            struct in6_addr anycast = ipv6_addr_bitand(&sin6.sin6_addr,
+                                                       &mask.sin6_addr);
+            add_address(list, &anycast);
+        }
     }
 }
 
@@ -206,8 +274,7 @@ compare_addresses(const void *a, const void *b)
 static int
 host_addresses_read(struct in6_addr **addressesp, size_t *np)
 {
-    struct in6_addr *addresses = NULL;
-    size_t n = 0, allocated = 0;
+    struct address_list list = { .n = 0 };
     struct ifaddrs *ifaddrs;
 
     COVERAGE_INC(host_addresses_read);
@@ -215,23 +282,26 @@ host_addresses_read(struct in6_addr **addressesp, size_t *np)
         return errno;
     }
     for (const struct ifaddrs *ifa = ifaddrs; ifa; ifa = ifa->ifa_next) {
-        if (n >= allocated) {
-            addresses = x2nrealloc(addresses, &allocated, sizeof *addresses);
+        if (!ifa->ifa_addr) {
+            continue;
+        } else if (ifa->ifa_addr->sa_family == AF_INET) {
+            add_interface4(&list, ifa);
+        } else if (ifa->ifa_addr->sa_family == AF_INET6) {
+            add_interface6(&list, ifa);
         }
-        n += address_from_sockaddr(ifa->ifa_addr, &addresses[n]);
     }
     freeifaddrs(ifaddrs);
 
     size_t n_unique = 0;
-    if (n) {
-        qsort(addresses, n, sizeof *addresses, compare_addresses);
-        for (size_t i = 0; i < n; i++) {
-            if (!i || compare_addresses(&addresses[i], &addresses[i - 1])) {
-                addresses[n_unique++] = addresses[i];
+    if (list.n) {
+        qsort(list.ips, list.n, sizeof *list.ips, compare_addresses);
+        for (size_t i = 0; i < list.n; i++) {
+            if (!i || compare_addresses(&list.ips[i], &list.ips[i - 1])) {
+                list.ips[n_unique++] = list.ips[i];
             }
         }
     }
-    *addressesp = addresses;
+    *addressesp = list.ips;
     *np = n_unique;
     return 0;
 }

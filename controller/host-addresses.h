@@ -7,8 +7,10 @@
  * ========================
  *
  * Watches which IP addresses the host has, of all its interfaces, except
- * loopback, link-local and multicast ones.  The kernel tells of changes, so
- * that nothing wakes up in vain.
+ * loopback, link-local and multicast ones.  The broadcast and anycast
+ * addresses of its interfaces' subnets are among them, because what is sent
+ * there is delivered to the host.  The kernel tells of changes, so that
+ * nothing wakes up in vain.
  *
  * Usage: when host_addresses_run() returns true, and it does the first time,
  * take the new set with host_addresses_get().

@@ -13,6 +13,7 @@
 #include "lib/address.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
+#include "openvswitch/ofp-port.h"
 #include "ovsdb-types.h"
 #include "packets.h"
 #include "svec.h"
@@ -491,7 +492,8 @@ inspect_find_rows(const struct compiler *compiler, const char *name,
             }
         }
         HMAP_FOR_EACH (network, hmap_node, &netmap->networks) {
-            if (!strcmp(network->name, name)) {
+            if (!strcmp(network->name, name)
+                || !strcmp(network->gateway_port, name)) {
                 uuid_array_add(&array, &network->uuid);
             }
         }
@@ -500,8 +502,38 @@ inspect_find_rows(const struct compiler *compiler, const char *name,
     return array.n;
 }
 
+size_t
+inspect_find_port_rows(const struct compiler *compiler, const char *name,
+                       struct uuid **uuidsp)
+{
+    const struct netmap *netmap = compiler_get_netmap(compiler);
+    const struct netmap_endpoint *endpoint = inspect_find_port(netmap, name);
+    struct uuid_array array = { NULL, 0, 0 };
+    const struct netmap_network *network;
+
+    if (endpoint) {
+        uuid_array_add(&array, &endpoint->uuid);
+    }
+    HMAP_FOR_EACH (network, hmap_node, &netmap->networks) {
+        if (!strcmp(network->gateway_port, name)) {
+            uuid_array_add(&array, &network->uuid);
+        }
+    }
+    *uuidsp = array.uuids;
+    return array.n;
+}
+
+/* Containers of other nodes may have interfaces of the same name. */
 const struct netmap_endpoint *
 inspect_find_port(const struct netmap *netmap, const char *name)
 {
-    return netmap_find_endpoint_by_interface(netmap, name);
+    const struct netmap_endpoint *endpoint;
+
+    HMAP_FOR_EACH (endpoint, hmap_node, &netmap->endpoints) {
+        if (endpoint->ofport != OFPP_NONE
+            && !strcmp(endpoint->interface, name)) {
+            return endpoint;
+        }
+    }
+    return NULL;
 }

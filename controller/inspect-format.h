@@ -58,12 +58,18 @@ struct json *inspect_flows_to_json(const struct compiler *,
  *     NETWORK/SERVICE      that service
  *     NETWORK/SERVICE/CONTAINER
  *     network's name       that network
+ *     gateway port         the networks that have it
  *
  * Returns how many there are. */
 size_t inspect_find_rows(const struct compiler *, const char *name,
                          struct uuid **uuidsp);
 
-/* The container whose port 'name' is, or NULL. */
+/* The same, but 'name' can only be the interface of a container on this node,
+ * or the gateway port of one or more networks. */
+size_t inspect_find_port_rows(const struct compiler *, const char *name,
+                              struct uuid **uuidsp);
+
+/* The container on this node whose interface 'name' is, or NULL. */
 const struct netmap_endpoint *inspect_find_port(const struct netmap *,
                                                 const char *name);
 

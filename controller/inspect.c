@@ -468,38 +468,45 @@ request_dump_done(void *dump_, const char *error, const struct ds *diff,
 
 /* bastion/drops. */
 
+struct drops_aux {
+    const struct uuid *uuids;   /* NULL for all. */
+    size_t n;
+    struct row_statistics stats;
+};
+
 static void
 add_drops_cb(const char *bridge OVS_UNUSED, const struct flow_table *table,
-             void *stats)
+             void *aux_)
 {
-    row_statistics_add_table(stats, table);
+    struct drops_aux *aux = aux_;
+
+    if (!aux->uuids) {
+        row_statistics_add_table(&aux->stats, table);
+    }
+    for (size_t i = 0; i < aux->n; i++) {
+        row_statistics_add_owner(&aux->stats, table, &aux->uuids[i]);
+    }
 }
 
 static void
 finish_drops(struct request *request)
 {
-    const struct inspect_sources *sources = &request->inspect->sources;
-    struct row_statistics stats;
-
-    memset(&stats, 0, sizeof stats);
-    if (request->port) {
-        const struct netmap_endpoint *endpoint = inspect_find_port(
-            compiler_get_netmap(sources->compiler), request->port);
-        const struct flow_table *table
-            = (endpoint
-               ? compiler_get_flows(sources->compiler,
-                                    endpoint->service->network->bridge)
-               : NULL);
-        if (table) {
-            row_statistics_add_owner(&stats, table, &endpoint->uuid);
-        }
-    } else {
-        for_each_table(request->inspect, add_drops_cb, &stats);
-    }
-
+    struct uuid none = { { 0, 0, 0, 0 } };
+    struct uuid *uuids = NULL;
+    struct drops_aux aux;
     struct table table;
+
+    memset(&aux, 0, sizeof aux);
+    if (request->port) {
+        aux.n = inspect_find_port_rows(request->inspect->sources.compiler,
+                                       request->port, &uuids);
+        aux.uuids = uuids ? uuids : &none;
+    }
+    for_each_table(request->inspect, add_drops_cb, &aux);
+    free(uuids);
+
     table_init(&table);
-    inspect_format_drops(&stats, &table);
+    inspect_format_drops(&aux.stats, &table);
     reply_table(request->conn, &table, request->format);
 }
 
@@ -508,31 +515,27 @@ cmd_drops(struct unixctl_conn *conn, int argc, const char *argv[],
           void *inspect_)
 {
     struct inspect *inspect = inspect_;
-    const struct netmap_endpoint *endpoint = NULL;
     struct inspect_args args;
 
     if (!parse_args(conn, argc, argv, 1, true, &args)) {
         return;
     }
     if (args.n_positional) {
-        endpoint = inspect_find_port(
-            compiler_get_netmap(inspect->sources.compiler),
-            args.positional[0]);
-        if (!endpoint) {
-            reply_error(conn, "%s: no container has an interface of this "
-                        "name", args.positional[0]);
+        struct uuid *uuids;
+        size_t n = inspect_find_port_rows(inspect->sources.compiler,
+                                          args.positional[0], &uuids);
+        free(uuids);
+        if (!n) {
+            reply_error(conn, "%s: neither the interface of a container on "
+                        "this node nor a gateway port", args.positional[0]);
             return;
         }
     }
 
     struct request *request = request_create(inspect, conn, args.format,
                                              finish_drops);
-    if (endpoint) {
-        request->port = xstrdup(args.positional[0]);
-        request_add_dump(request, endpoint->service->network->bridge);
-    } else {
-        for_each_table(inspect, add_dump_cb, request);
-    }
+    request->port = nullable_xstrdup(args.positional[0]);
+    for_each_table(inspect, add_dump_cb, request);
     request_start(request);
 }
 

@@ -96,8 +96,9 @@ of_meters_format_bad(const struct of_meters *ms, struct ds *s)
         const struct switch_meter *meter = &ms->meters[i];
 
         if (meter->status != METER_OK) {
-            ds_put_format(s, "- meter=%"PRIu32" rate=%"PRIu32" "
-                          "burst=%"PRIu32" (%s)\n", meter->config.id,
+            ds_put_cstr(s, "- ");
+            ofputil_format_meter_id(s, meter->config.id, '=');
+            ds_put_format(s, " rate=%"PRIu32" burst=%"PRIu32" (%s)\n",
                           meter->config.rate, meter->config.burst,
                           (meter->status == METER_MISSING
                            ? "missing" : "different"));

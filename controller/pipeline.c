@@ -192,8 +192,10 @@ render_neighbor_target_static(struct renderer *r)
 }
 
 /* DHCP server messages in fragments.  Open vSwitch hides the ports of all
- * fragments from matches, first ones too, but connection tracking reassembles
- * them.  No real DHCP message is that long. */
+ * fragments from matches, first ones too, until connection tracking has seen
+ * them.  What comes out of it are fragments in the userspace datapath, whole
+ * packets in the kernel's, so that 'nw_frag' would tell nothing here.  No real
+ * DHCP message is that long. */
 static void
 render_fragmented_dhcp(struct renderer *r)
 {
@@ -206,13 +208,50 @@ render_fragmented_dhcp(struct renderer *r)
 
             match_ct(m, reply ? CS_REPLY_DIR : 0, reply ? 0 : CS_REPLY_DIR);
             match_ip(m, v4);
-            match_set_nw_frag_masked(m, FLOW_NW_FRAG_ANY, FLOW_NW_FRAG_ANY);
+            match_set_nw_proto(m, IPPROTO_UDP);
+            match_set_reg_masked(m, 4, 0, PIPELINE_FLAG_DHCP);
             match_set_ct_nw_proto(m, IPPROTO_UDP);
             match_set_ct_tp_src(m, htons(reply ? client : server));
             match_set_ct_tp_dst(m, htons(reply ? server : client));
             drop(r, DROP_DHCP_SERVER);
         }
     }
+}
+
+static void
+track(struct renderer *r)
+{
+    struct ofpact_conntrack *ct = ofpact_put_CT(&r->spec.ofpacts);
+
+    ct->zone_src.field = mf_from_id(MFF_REG2);
+    ct->zone_src.ofs = 0;
+    ct->zone_src.n_bits = 16;
+    ct->recirc_table = r->pipeline->table_base + PIPELINE_CONNECTION;
+    ofpact_finish(&r->spec.ofpacts, &ct->ofpact);
+    finish(r);
+}
+
+static void
+render_conntrack_static(struct renderer *r)
+{
+    struct match *m;
+
+    for (int v4 = 0; v4 <= 1; v4++) {
+        /* Policy is not asked about answers of a declared DHCP server, but
+         * only to containers, lest the server has a way out. */
+        m = begin(r, PIPELINE_CONNTRACK, 210);
+        match_ip(m, v4);
+        match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
+        match_set_reg(m, 3, 0);
+        track(r);
+
+        match_ip(begin(r, PIPELINE_CONNTRACK, 100), v4);
+        track(r);
+    }
+
+    m = begin(r, PIPELINE_CONNTRACK, 200);
+    match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
+    go(r, PIPELINE_OUTPUT);
 }
 
 static void
@@ -223,21 +262,7 @@ render_connection_static(struct renderer *r)
     };
     struct match *m;
 
-    m = begin(r, PIPELINE_CONNTRACK, 200);
-    match_set_reg_masked(m, 4, PIPELINE_FLAG_DHCP, PIPELINE_FLAG_DHCP);
-    go(r, PIPELINE_OUTPUT);
-
-    for (int v4 = 0; v4 <= 1; v4++) {
-        match_ip(begin(r, PIPELINE_CONNTRACK, 100), v4);
-
-        struct ofpact_conntrack *ct = ofpact_put_CT(&r->spec.ofpacts);
-        ct->zone_src.field = mf_from_id(MFF_REG2);
-        ct->zone_src.ofs = 0;
-        ct->zone_src.n_bits = 16;
-        ct->recirc_table = r->pipeline->table_base + PIPELINE_CONNECTION;
-        ofpact_finish(&r->spec.ofpacts, &ct->ofpact);
-        finish(r);
-    }
+    render_conntrack_static(r);
 
     m = begin(r, PIPELINE_CONNECTION, 200);
     match_set_ct_state_masked(m, CS_TRACKED | CS_INVALID,
@@ -350,9 +375,6 @@ static void
 render_arp_reply(struct renderer *r)
 {
     match_arp_op(begin(r, PIPELINE_PEER_MATCH, 100), ARP_OP_REQUEST);
-    if (r->pipeline->meter_arp) {
-        meter(r, PIPELINE_METER_ARP);
-    }
     move(r, MFF_ETH_SRC, MFF_ETH_DST, 0);
     move(r, MFF_XREG3, MFF_ETH_SRC, 48);
 

@@ -49,11 +49,9 @@ struct netmap_service;
 
 /* Meters of a bridge that is ours.  Rates are packets per second. */
 enum pipeline_meter {
-    PIPELINE_METER_ARP = 1,     /* ARP answers, kernel datapath only. */
     PIPELINE_METER_ND = 2,      /* Neighbor Solicitations to us. */
     PIPELINE_METER_AUDIT = 3    /* Copies of packets for the audit log. */
 };
-#define PIPELINE_METER_ARP_RATE 1000
 #define PIPELINE_METER_ND_RATE 1000
 #define PIPELINE_METER_AUDIT_RATE 100
 
@@ -70,7 +68,6 @@ enum pipeline_packet_in {
 /* How a bridge's pipeline is rendered. */
 struct pipeline {
     uint8_t table_base;         /* Number of table "admission". */
-    bool meter_arp;             /* ARP answers leave the fast datapath. */
     bool nd_packet_in;          /* Datapath cannot rewrite ND options. */
 };
 

@@ -884,15 +884,19 @@ explain_rule(struct sim *sim, const char *half, const struct uuid *rule)
     }
 }
 
-/* What check_never() would have dropped if it had seen the ports. */
+/* What check_never() would have dropped if it had seen the ports.  (After
+ * connection tracking the kernel's datapath has no fragments any more.) */
 static bool
-is_fragmented_dhcp_answer(const struct flow *flow, bool reply)
+is_fragmented_dhcp_answer(const struct sim *sim, bool reply)
 {
+    const struct flow *flow = sim->flow;
     bool v4 = flow->dl_type == htons(ETH_TYPE_IP);
     ovs_be16 server = htons(v4 ? 67 : 547);
     ovs_be16 client = htons(v4 ? 68 : 546);
 
-    return (flow->nw_frag && flow->ct_nw_proto == IPPROTO_UDP
+    return (!sim->dhcp_reply
+            && flow->nw_proto == IPPROTO_UDP
+            && flow->ct_nw_proto == IPPROTO_UDP
             && flow->ct_tp_src == (reply ? client : server)
             && flow->ct_tp_dst == (reply ? server : client));
 }
@@ -909,14 +913,14 @@ decide(struct sim *sim)
 
     v->source = reply ? sim->dst_identity : sim->src_identity;
     v->destination = reply ? sim->src_identity : sim->dst_identity;
-    if (sim->dhcp_reply) {
+    if (sim->dhcp_reply && sim->target) {
         explain(sim, "policy: not asked, answer of a declared DHCP server");
         deliver(sim);
         return;
     } else if (ct == SIM_CT_INVALID) {
         drop(sim, DROP_CT_INVALID);
         return;
-    } else if (is_fragmented_dhcp_answer(flow, reply)) {
+    } else if (is_fragmented_dhcp_answer(sim, reply)) {
         drop(sim, DROP_DHCP_SERVER);
         return;
     } else if (sim->network->enforcement == ENFORCEMENT_OFF) {

@@ -43,7 +43,13 @@ static struct vlog_rate_limit audit_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 /* Peers that do not finish their handshake are gone after a few seconds, so
  * that they cannot hold their places for long. */
 #define MAX_CONNECTIONS 128
+
+/* Places that peers that anyone could be cannot take. */
+#define RESERVED_CONNECTIONS 32
+
 #define MAX_ACCEPTS 8           /* In one switches_run(), per listener. */
+
+#define SLOW_PATH_RATE 1000     /* Packets per second. */
 
 /* The database may be later than the connection. */
 #define UNKNOWN_GRACE 5000      /* Milliseconds. */
@@ -138,14 +144,33 @@ switches_listen(struct switches *switches, const char *name)
     return error;
 }
 
+/* A Unix domain socket belongs to the user that we run as, and TLS asks for a
+ * certificate.  Whoever is on the other end of plain TCP could be anyone on
+ * this host. */
+static bool
+is_plain_tcp(const char *vconn_name)
+{
+    return !strncmp(vconn_name, "tcp:", 4) || !strncmp(vconn_name, "ptcp:", 5);
+}
+
+/* How many connections there may be before 'listener' stops accepting. */
+static size_t
+max_connections(const struct pvconn *listener)
+{
+    return (is_plain_tcp(pvconn_get_name(listener))
+            ? MAX_CONNECTIONS - RESERVED_CONNECTIONS
+            : MAX_CONNECTIONS);
+}
+
 static void
 accept_connections(struct switches *switches, struct pvconn *listener)
 {
     for (int i = 0; i < MAX_ACCEPTS; i++) {
-        if (switches->n_connections >= MAX_CONNECTIONS) {
+        if (switches->n_connections >= max_connections(listener)) {
             COVERAGE_INC(switches_full);
-            VLOG_WARN_RL(&rl, "%d OpenFlow connections are open, not "
-                         "accepting more", MAX_CONNECTIONS);
+            VLOG_WARN_RL(&rl, "%s: %"PRIuSIZE" OpenFlow connections are open, "
+                         "not accepting more", pvconn_get_name(listener),
+                         switches->n_connections);
             return;
         }
 
@@ -188,9 +213,11 @@ switches_wait(struct switches *switches)
 {
     struct switches_connection *conn;
 
-    if (switches->n_connections < MAX_CONNECTIONS) {
-        for (size_t i = 0; i < switches->n_listeners; i++) {
-            pvconn_wait(switches->listeners[i]);
+    for (size_t i = 0; i < switches->n_listeners; i++) {
+        struct pvconn *listener = switches->listeners[i];
+
+        if (switches->n_connections < max_connections(listener)) {
+            pvconn_wait(listener);
         }
     }
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
@@ -242,6 +269,13 @@ switches_acked(const struct switches *switches,
         if (compiler_get_flows(compiler, node->name)) {
             const struct of_switch *sw = switches_find(switches, node->name);
             acked = MIN(acked, sw ? of_switch_acked(sw) : 0);
+        }
+    }
+
+    const struct switches_connection *conn;
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        if (conn->role == SWITCH_CLOSING) {
+            acked = MIN(acked, of_switch_acked(conn->of_switch));
         }
     }
     return acked;
@@ -350,19 +384,39 @@ switches_get_memory_usage(const struct switches *switches,
 
 /* Connections. */
 
+/* Inserts 'conn' in order of precedence. */
+static void
+insert_connection(struct switches *switches, struct switches_connection *conn)
+{
+    struct ovs_list *before = switches->connections.next;
+
+    if (conn->plain_tcp) {
+        struct switches_connection *other;
+
+        LIST_FOR_EACH (other, list_node, &switches->connections) {
+            if (other->plain_tcp) {
+                break;
+            }
+            before = other->list_node.next;
+        }
+    }
+    ovs_list_insert(before, &conn->list_node);
+    switches->n_connections++;
+}
+
 static void
 connection_create(struct switches *switches, struct vconn *vconn)
 {
     struct switches_connection *conn = xzalloc(sizeof *conn);
 
+    conn->plain_tcp = is_plain_tcp(vconn_get_name(vconn));
     conn->of_switch = of_switch_create(vconn);
     conn->role = SWITCH_CONNECTING;
     conn->switches = switches;
     conn->created = time_msec();
     of_switch_set_audit_interval(conn->of_switch, switches->audit_interval);
     of_switch_set_packet_in_handler(conn->of_switch, handle_packet_in, conn);
-    ovs_list_push_front(&switches->connections, &conn->list_node);
-    switches->n_connections++;
+    insert_connection(switches, conn);
 }
 
 static void
@@ -401,21 +455,33 @@ connection_detach(struct switches_connection *conn)
     }
 }
 
-/* Returns the meters that the flows of 'bridge' refer to, as a bitmap of
- * 1 << PIPELINE_METER_*. */
+/* All meters that a bridge may need.  ovs-vswitchd rewrites ARP for a datapath
+ * of the kernel, and the meter of a flow would count there, when the work is
+ * done.  The meter of the slow path is in the datapath. */
+static const struct of_meter all_meters[] = {
+#define SLOW_PATH_METER (1u << 0)
+    { OFPM13_SLOWPATH, SLOW_PATH_RATE, SLOW_PATH_RATE },
+#define ND_METER (1u << 1)
+    { PIPELINE_METER_ND, PIPELINE_METER_ND_RATE, PIPELINE_METER_ND_RATE },
+#define AUDIT_METER (1u << 2)
+    { PIPELINE_METER_AUDIT, PIPELINE_METER_AUDIT_RATE,
+      PIPELINE_METER_AUDIT_RATE },
+};
+
+/* Returns the meters that 'bridge' needs, as a bitmap of *_METER. */
 static unsigned int
 needed_meters(const struct compiler *compiler, const char *bridge)
 {
     const struct netmap_bridge *nb = netmap_find_bridge(
         compiler_get_netmap(compiler), bridge);
-    unsigned int meters = 1u << PIPELINE_METER_AUDIT;
+    unsigned int meters = AUDIT_METER;
 
     if (!nb || !nb->userspace) {
-        meters |= 1u << PIPELINE_METER_ARP;
+        meters |= SLOW_PATH_METER;
     }
     if (compiler_get_nd_responder(compiler, bridge)
         == ND_RESPONDER_PACKET_IN) {
-        meters |= 1u << PIPELINE_METER_ND;
+        meters |= ND_METER;
     }
     return meters;
 }
@@ -424,13 +490,6 @@ static void
 connection_attach(struct switches_connection *conn,
                   const struct compiler *compiler)
 {
-    static const struct of_meter all[] = {
-        { PIPELINE_METER_ARP, PIPELINE_METER_ARP_RATE,
-          PIPELINE_METER_ARP_RATE },
-        { PIPELINE_METER_ND, PIPELINE_METER_ND_RATE, PIPELINE_METER_ND_RATE },
-        { PIPELINE_METER_AUDIT, PIPELINE_METER_AUDIT_RATE,
-          PIPELINE_METER_AUDIT_RATE },
-    };
     struct flow_table *table = compiler_get_flows(compiler, conn->bridge);
     unsigned int needed = needed_meters(compiler, conn->bridge);
 
@@ -438,11 +497,11 @@ connection_attach(struct switches_connection *conn,
         return;
     }
 
-    struct of_meter meters[ARRAY_SIZE(all)];
+    struct of_meter meters[ARRAY_SIZE(all_meters)];
     size_t n = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-        if (needed & (1u << all[i].id)) {
-            meters[n++] = all[i];
+    for (size_t i = 0; i < ARRAY_SIZE(all_meters); i++) {
+        if (needed & (1u << i)) {
+            meters[n++] = all_meters[i];
         }
     }
     VLOG_INFO("%s: managing bridge %s", of_switch_get_name(conn->of_switch),
@@ -466,30 +525,32 @@ connection_close(struct switches_connection *conn)
         conn->table = conn->nothing;
         conn->meters = 0;
         of_switch_attach(conn->of_switch, conn->nothing, true, NULL, 0);
+        of_switch_set_version(conn->of_switch, conn->switches->version);
     } else if (of_switch_is_synced(conn->of_switch)) {
         connection_detach(conn);
         conn->closed = true;
     }
 }
 
+/* Is there a connection for the same bridge that takes precedence? */
 static bool
-has_newer_for_bridge(const struct switches_connection *conn)
+has_better_for_bridge(const struct switches_connection *conn)
 {
     const struct ovs_list *head = &conn->switches->connections;
 
     for (const struct ovs_list *node = conn->list_node.prev; node != head;
          node = node->prev) {
-        const struct switches_connection *newer
+        const struct switches_connection *better
             = CONTAINER_OF(node, struct switches_connection, list_node);
-        if ((newer->role == SWITCH_ACTIVE || newer->role == SWITCH_CLOSING)
-            && !strcmp(newer->bridge, conn->bridge)) {
+        if ((better->role == SWITCH_ACTIVE || better->role == SWITCH_CLOSING)
+            && !strcmp(better->bridge, conn->bridge)) {
             return true;
         }
     }
     return false;
 }
 
-/* Roles of newer connections must be up to date. */
+/* Roles of connections that take precedence must be up to date. */
 static enum switch_role
 choose_role(const struct switches_connection *conn,
             const struct node_ovs *node_ovs, const struct compiler *compiler,
@@ -503,7 +564,7 @@ choose_role(const struct switches_connection *conn,
         return SWITCH_WAITING;
     } else if (!conn->bridge) {
         return SWITCH_UNKNOWN;
-    } else if (has_newer_for_bridge(conn)) {
+    } else if (has_better_for_bridge(conn)) {
         return SWITCH_REDUNDANT;
     } else if (compiler_get_flows(compiler, conn->bridge)) {
         return SWITCH_ACTIVE;
@@ -529,8 +590,8 @@ report_role(struct switches_connection *conn)
         VLOG_INFO_RL(&rl, "%s: bridge %s is connected, but no network names "
                      "it; leaving it alone", name, conn->bridge);
     } else if (conn->role == SWITCH_REDUNDANT) {
-        VLOG_INFO_RL(&rl, "%s: bridge %s has a newer connection; keeping this "
-                     "one idle", name, conn->bridge);
+        VLOG_INFO_RL(&rl, "%s: bridge %s has a better connection; keeping "
+                     "this one idle", name, conn->bridge);
     } else if (conn->role == SWITCH_UNKNOWN) {
         if (time_msec() < conn->created + UNKNOWN_GRACE) {
             conn->reported = false;

@@ -15,12 +15,16 @@
  *
  * When a bridge has several connections (because it was told of two of our
  * listeners, or because a dead connection has not been noticed yet), the
- * newest one is used and the others are kept idle.
+ * newest one is used and the others are kept idle.  But one of a Unix domain
+ * socket or with TLS takes precedence over one of plain TCP, where anyone on
+ * this host could pretend to be the bridge.
  *
  * Acknowledgement: a version is a state of everything that the compiler has
  * compiled.  switches_acked() is the greatest version that is known to be
- * installed in every bridge that an accepted network names and that exists on
- * this node.  Such a bridge that is not connected holds it back.
+ * installed in every bridge that a network names and that exists on this node.
+ * Such a bridge that is not connected holds it back.  So does a bridge that no
+ * network names any more, as long as it is connected and its flows are being
+ * removed.
  *
  * Thread-safety: none. */
 
@@ -51,6 +55,7 @@ struct switches_connection {
     struct of_switch *of_switch;
     enum switch_role role;
     char *bridge;               /* Bridge name, NULL if not known. */
+    bool plain_tcp;             /* Could the peer be anyone? */
 
     /* Internal. */
     struct switches *switches;
@@ -94,7 +99,8 @@ void switches_set_audit_interval(struct switches *, int msec);
 /* Number of audits that all connections together have completed. */
 unsigned long long int switches_get_n_audits(const struct switches *);
 
-/* Contains "struct switches_connection"s, newest first.  Only to be read. */
+/* Contains "struct switches_connection"s in order of precedence.  Only to be
+ * read. */
 const struct ovs_list *switches_get_connections(const struct switches *);
 
 /* The attached switch of 'bridge', or NULL. */

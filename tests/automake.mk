@@ -18,6 +18,7 @@ SH_LOG_COMPILER = $(srcdir)/tests/run-system-test
 
 EXTRA_DIST += \
 	tests/allowed-skips \
+	tests/bench/control-plane \
 	tests/check-sanitizers \
 	tests/run \
 	tests/run-system-test \
@@ -112,7 +113,10 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/system/control-plane-attack.sh \
+	tests/system/discovery.sh \
 	tests/system/fastpath.sh \
+	tests/system/kernel-datapath.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
 	tests/system/restart.sh \
@@ -121,6 +125,9 @@ SYSTEM_TESTS = \
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/system/common.sh \
+	tests/system/control-plane-attack.py \
+	tests/system/discovery.py \
+	tests/system/kernel-datapath.py \
 	tests/system/openflow.py \
 	tests/system/policy.py \
 	tests/system/restart.py \

@@ -289,6 +289,15 @@ get_int(const char *line, const char *key)
     return value ? strtol(value, NULL, 0) : -1;
 }
 
+/* Registers that are zero are not shown. */
+static uint32_t
+get_register(const char *line, const char *key)
+{
+    const char *value = find_value(line, key);
+
+    return value ? strtoul(value, NULL, 0) : 0;
+}
+
 static void
 parse_final_flow(const char *line, struct trace_verdict *v)
 {
@@ -304,6 +313,9 @@ parse_final_flow(const char *line, struct trace_verdict *v)
     get_ip(line, "nd_target=", &v->nd_target);
     v->arp_op = get_int(line, "arp_op=");
     v->icmp_type = get_int(line, "icmp_type=");
+    v->identity = get_register(line, "reg1=");
+    eth_addr_from_uint64((uint64_t) get_register(line, "reg6=") << 32
+                         | get_register(line, "reg7="), &v->answer);
 }
 
 static void

@@ -40,6 +40,8 @@ struct trace_verdict {
     int arp_op, icmp_type;
     struct in6_addr src, dst, nd_target;
     unsigned int nd_flags;
+    uint32_t identity;          /* Destination, register 1. */
+    struct eth_addr answer;     /* For the controller, in xreg3. */
     char *text;                 /* Everything that ofproto/trace says. */
 };
 

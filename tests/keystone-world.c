@@ -95,6 +95,17 @@ random_uuid(struct uuid *uuid)
     random_bytes(uuid, sizeof *uuid);
 }
 
+/* Conjunction ids come from the first part: a world is full of collisions,
+ * also next to the largest number. */
+static void
+random_dependency_uuid(struct uuid *uuid)
+{
+    random_uuid(uuid);
+    if (chance(50)) {
+        uuid->parts[0] = UINT32_MAX - 2 + pick(6);
+    }
+}
+
 /* Columns. */
 
 static void
@@ -583,7 +594,7 @@ static void
 set_dependency(struct world *w, size_t i)
 {
     if (!w->dependencies.present[i] && chance(50)) {
-        random_uuid(&w->dependencies.recs[i].header_.uuid);
+        random_dependency_uuid(&w->dependencies.recs[i].header_.uuid);
     }
     w->dependencies.present[i] = true;
     randomize_dependency(w, i);

@@ -271,7 +271,9 @@ nd_reply_agrees(const struct flow *flow, const struct sim_verdict *sim,
                 const struct trace_verdict *trace, bool packet_in)
 {
     if (packet_in) {
-        return trace->action == TRACE_CONTROLLER;
+        return (trace->action == TRACE_CONTROLLER
+                && eth_addr_equals(trace->answer, sim->mac)
+                && (trace->identity == IDENTITY_HOST) == sim->router);
     }
     return (trace->action == TRACE_IN_PORT
             && trace->icmp_type == 136

@@ -228,6 +228,27 @@ test_find_rows(void **state OVS_UNUSED)
 }
 
 static void
+test_find_port_rows(void **state OVS_UNUSED)
+{
+    static const struct {
+        const char *name;
+        size_t n;
+    } cases[] = {
+        { "if1", 1 }, { "br0", 1 }, { "if3", 0 }, { "a1", 0 }, { "", 0 },
+    };
+    struct test_rows rows;
+
+    set_up(&rows);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct uuid *uuids;
+        assert_int_equal(inspect_find_port_rows(rows.compiler, cases[i].name,
+                                                &uuids), cases[i].n);
+        free(uuids);
+    }
+    test_rows_destroy(&rows);
+}
+
+static void
 test_flows(void **state OVS_UNUSED)
 {
     struct test_rows rows;
@@ -463,6 +484,7 @@ main(void)
         cmocka_unit_test(test_empty_maps),
         cmocka_unit_test(test_identities),
         cmocka_unit_test(test_find_rows),
+        cmocka_unit_test(test_find_port_rows),
         cmocka_unit_test(test_flows),
         cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_statistics_of_flows),

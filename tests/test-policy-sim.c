@@ -177,7 +177,7 @@ check_packets(const struct test_packet *packets, size_t n,
 #define DB "in_port=2,dl_src=02:00:00:00:00:02,"
 #define GUEST "in_port=3,dl_src=02:00:00:00:00:03,"
 #define OPEN "in_port=5,dl_src=02:00:00:00:00:05,"
-#define GW "in_port=65534,dl_src=02:fd:00:00:00:00,"
+#define GW "in_port=LOCAL,dl_src=02:fd:00:00:00:00,"
 #define WEB4 WEB "dl_type=0x800,nw_src=10.1.0.11,"
 #define DB4 DB "dl_type=0x800,nw_src=10.1.0.12,"
 #define GUEST4 GUEST "dl_type=0x800,nw_src=10.1.0.13,"
@@ -411,6 +411,8 @@ test_outside(void **state OVS_UNUSED)
           "drop dhcp-server" },
         { GW "dl_type=0x800,nw_src=10.1.0.1,nw_dst=10.1.0.13," UDP(67, 68),
           SIM_CT_NEW, "port 3 02:00:00:00:00:03" },
+        { GUEST4 "nw_dst=10.1.0.11," UDP(67, 68), SIM_CT_NEW,
+          "drop dhcp-server" },
     };
 
     check_packets(packets, ARRAY_SIZE(packets), "enforce");
@@ -495,6 +497,37 @@ test_off(void **state OVS_UNUSED)
     check_packets(packets, ARRAY_SIZE(packets), "off");
 }
 
+/* A container that is a declared DHCP server may answer other containers, and
+ * no one else. */
+static void
+test_dhcp_container(void **state OVS_UNUSED)
+{
+    static const struct test_packet packets[] = {
+        { DB4 "nw_dst=10.1.0.13," UDP(67, 68), SIM_CT_NEW,
+          "port 3 02:00:00:00:00:03" },
+        { DB4 "nw_dst=203.0.113.1," UDP(67, 68), SIM_CT_NEW,
+          "drop egress-policy" },
+        { DB4 "nw_dst=10.1.0.1," UDP(67, 68), SIM_CT_NEW,
+          "drop egress-policy" },
+        { WEB4 "nw_dst=10.1.0.13," UDP(67, 68), SIM_CT_NEW,
+          "drop dhcp-server" },
+        { GUEST "dl_type=0x800,nw_src=0.0.0.0,nw_dst=255.255.255.255,"
+          UDP(68, 67), SIM_CT_NEW, "drop egress-policy" },
+        { DB "dl_type=0x800,nw_src=0.0.0.0,nw_dst=255.255.255.255,"
+          UDP(68, 67), SIM_CT_NEW, "drop self" },
+    };
+    struct test_rows rows;
+
+    set_up(&rows, "enforce");
+    test_rows_set(&rows, "network net1 key=1 subnets=10.1.0.0/24,fd00:1::/64 "
+                  "gateways=10.1.0.1,fd00:1::1 dhcp_servers=10.1.0.12");
+    test_rows_run(&rows);
+    for (size_t i = 0; i < ARRAY_SIZE(packets); i++) {
+        check_packet(&rows, &packets[i], NULL);
+    }
+    test_rows_destroy(&rows);
+}
+
 int
 main(void)
 {
@@ -507,6 +540,7 @@ main(void)
         cmocka_unit_test(test_related),
         cmocka_unit_test(test_audit),
         cmocka_unit_test(test_off),
+        cmocka_unit_test(test_dhcp_container),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

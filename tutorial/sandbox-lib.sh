@@ -403,7 +403,7 @@ sandbox_add_bridge() {
                fail_mode=standalone other_config:hwaddr="$mac"
     fi
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
-        sandbox_run ip link set "$bridge" up
+        sandbox_run ip link set dev "$bridge" up
     fi
 }
 
@@ -450,7 +450,7 @@ sandbox_add_network() {
     fi
     for arg in "${gateways[@]}"; do
         [ "$SANDBOX_DATAPATH" != dummy ] || break
-        sandbox_run ip link set "${port:-$bridge}" up
+        sandbox_run ip link set dev "${port:-$bridge}" up
         sandbox_add_address "${port:-$bridge}" "$arg" \
             "$(sandbox_subnet_of "$arg" "${subnets[@]}")"
     done
@@ -513,7 +513,7 @@ sandbox_close_host_end() {
 sandbox_create_veth() {
     local name=$1 mac=$2 port=$3
     sandbox_run ip netns add "$name"
-    sandbox_run ip link add "$port" type veth \
+    sandbox_run ip link add name "$port" type veth \
         peer name eth0 address "$mac" netns "$name"
     sandbox_close_host_end "$port"
     sandbox_run ip -n "$name" link set lo up
@@ -528,7 +528,7 @@ sandbox_create_veth() {
         cd /proc/sys/net/ipv6/conf 2>/dev/null || exit 0
         echo 0 > all/accept_dad && echo 0 > eth0/accept_dad &&
         echo 0 > eth0/accept_ra && echo 0 > eth0/router_solicitations'
-    sandbox_run ip link set "$port" up
+    sandbox_run ip link set dev "$port" up
     sandbox_run ip -n "$name" link set eth0 up
 }
 
@@ -613,8 +613,8 @@ sandbox_del_container() {
     fi
     sandbox_run ovs-vsctl --if-exists del-port "$bridge" "$port"
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
-        ip link del "$port" 2>/dev/null
-        ip link del "$(sandbox_veth "$name")" 2>/dev/null
+        ip link del dev "$port" 2>/dev/null
+        ip link del dev "$(sandbox_veth "$name")" 2>/dev/null
         sandbox_run ip netns del "$name"
     fi
     rm -f "$SANDBOX_DIR/containers/$name"

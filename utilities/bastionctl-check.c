@@ -34,6 +34,7 @@
 
 enum end_type {
     END_CONTAINER,
+    END_SERVICE,                /* Each container of a service. */
     END_HOST,
     END_WORLD,                  /* An outside address, or any of them. */
     END_OTHER                   /* An address that is none of the above. */
@@ -43,8 +44,9 @@ enum end_type {
 struct end {
     enum end_type type;
     const struct bsrec_container *container;    /* END_CONTAINER only. */
+    const struct bsrec_service *service;        /* Or END_SERVICE. */
     const struct in6_addr *ips; /* The addresses it may use. */
-    size_t n_ips;               /* May be 0 for END_HOST and END_WORLD. */
+    size_t n_ips;               /* May be 0, except for END_CONTAINER. */
     char *name;                 /* For messages.  Owned. */
     struct in6_addr *storage;   /* Owned. */
 };
@@ -64,6 +66,7 @@ end_init_container(struct end *end, const struct bsrec_container *container)
 
     end->type = END_CONTAINER;
     end->container = container;
+    end->service = container->service;
     end->name = container_name(container);
     end->storage = xmalloc((container->n_ips + 1) * sizeof *end->storage);
     end->ips = end->storage;
@@ -82,6 +85,16 @@ end_init_container(struct end *end, const struct bsrec_container *container)
     free(error);
 }
 
+/* Of a service, only the identity counts: a row that names its addresses need
+ * not be about all of its containers. */
+static void
+end_init_service(struct end *end, const struct bsrec_service *service)
+{
+    end->type = END_SERVICE;
+    end->service = service;
+    end->name = service_name(service);
+}
+
 /* Narrows 'end' to 'ip'. */
 static void
 end_set_ip(struct end *end, const struct in6_addr *ip)
@@ -94,7 +107,9 @@ end_set_ip(struct end *end, const struct in6_addr *ip)
 static const struct bsrec_service *
 end_service(const struct end *end)
 {
-    return end->type == END_CONTAINER ? end->container->service : NULL;
+    return (end->type == END_CONTAINER || end->type == END_SERVICE
+            ? end->service
+            : NULL);
 }
 
 static bool
@@ -263,13 +278,20 @@ end_init_destination(struct ctl_context *ctx, struct end *end,
     }
     free(error);
 
+    const struct bsrec_service *service = find_service(ctx, text, false);
+    if (service) {
+        end_init_service(end, service);
+        return true;
+    }
+
     const struct bsrec_container *container;
     container = find_container(ctx, text, false);
     if (!container) {
         if (!ctx->error) {
             bad_argument(ctx, "DST",
-                         xasprintf("%s: expected a container, an IP address, "
-                                   "host or world", text));
+                         xasprintf("%s: expected a container, "
+                                   "NETWORK/SERVICE, an IP address, host or "
+                                   "world", text));
         }
         return false;
     }
@@ -577,8 +599,7 @@ seen_from(const struct end *end, const struct bsrec_network *network)
 {
     struct end seen = *end;
 
-    if (end->type == END_CONTAINER
-        && end->container->service->network != network) {
+    if (end_service(end) && end->service->network != network) {
         seen.type = END_OTHER;
     }
     return seen;
@@ -661,23 +682,22 @@ evaluate(struct question *q)
 static void
 add_refused_rows(const struct end *end, struct svec *reasons)
 {
-    const struct bsrec_container *container = end->container;
+    const struct bsrec_service *service = end_service(end);
 
-    if (end->type != END_CONTAINER) {
+    if (!service) {
         return;
     }
-    if (status_is_error(container->status)) {
+    if (end->container && status_is_error(end->container->status)) {
         svec_add_nocopy(reasons, xasprintf("container %s is refused (%s)",
-                                           end->name, container->status));
-    } else if (status_is_error(container->service->status)) {
+                                           end->name,
+                                           end->container->status));
+    } else if (status_is_error(service->status)) {
         svec_add_nocopy(reasons, xasprintf("service %s is refused (%s)",
-                                           container->service->name,
-                                           container->service->status));
-    } else if (status_is_error(container->service->network->status)) {
-        svec_add_nocopy(reasons,
-                        xasprintf("network %s is refused (%s)",
-                                  container->service->network->name,
-                                  container->service->network->status));
+                                           service->name, service->status));
+    } else if (status_is_error(service->network->status)) {
+        svec_add_nocopy(reasons, xasprintf("network %s is refused (%s)",
+                                           service->network->name,
+                                           service->network->status));
     }
 }
 

@@ -99,7 +99,12 @@ _bastionctl_argument()
     ?PEER) echo host world any cidr:; _bastionctl_services ;;
     ?POLICY) echo any tcp: udp: sctp: icmp icmp6 ;;
     ?NODE) _bastionctl_query --columns=name list Node | tr -d '"' ;;
-    ?ARG) [ "$2" != check ] || { echo host world; _bastionctl_containers; } ;;
+    ?ARG)
+        [ "$2" != check ] || {
+            echo host world
+            _bastionctl_services
+            _bastionctl_containers
+        } ;;
     ?KEY=VALUE) _bastionctl_settings "$2" ;;
     ?TABLE) echo "$_bastionctl_tables" ;;
     ?RECORD) _bastionctl_records "$3" ;;

@@ -684,10 +684,13 @@ delete_service(struct ctl_context *ctx, const struct bsrec_service *service)
         }
     }
     BSREC_DEPENDENCY_FOR_EACH_SAFE (dependency, ctx->idl) {
-        if (refers_to(dependency, service)
-            && !(remove_service(dependency, true, service)
-                 & remove_service(dependency, false, service))) {
-            bsrec_dependency_delete(dependency);
+        if (refers_to(dependency, service)) {
+            bool has_source = remove_service(dependency, true, service);
+            bool has_dest = remove_service(dependency, false, service);
+
+            if (!has_source || !has_dest) {
+                bsrec_dependency_delete(dependency);
+            }
         }
     }
     bsrec_service_delete(service);

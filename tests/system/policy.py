@@ -9,7 +9,7 @@ import threading
 import time
 
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoRequest,
                                 ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6)
 from scapy.layers.l2 import Ether
@@ -17,7 +17,7 @@ from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.packet import Raw
 
 import wire
-from scene import WORLD, Scene, add_neighbors
+from scene import WORLD, Scene, add_neighbors, tcp, udp
 from wire import HOST, Report, Token, bastionctl
 
 EGRESS, INGRESS = 25, 26
@@ -25,15 +25,6 @@ CONTAINERS = ("client", "server", "other", "none", "ingress", "egress",
               "both")
 report = Report()
 scene = Scene()
-
-
-def tcp(dport, sport=None, flags="S"):
-    return TCP(sport=sport or 20000 + Token.last % 20000, dport=dport,
-               flags=flags)
-
-
-def udp(dport, sport=None):
-    return UDP(sport=sport or 20000 + Token.last % 20000, dport=dport)
 
 
 def echo(version, **kwargs):

@@ -92,7 +92,8 @@ class Ping:
 
 
 class Transfer:
-    """A TCP connection that never ends, at about 1 MB/s."""
+    """A TCP connection that never ends.  At about 200 kB/s, as the queues of
+    ports are short, and ovs-vswitchd may not get a CPU for a while."""
 
     def __init__(self):
         self.received = multiprocessing.RawValue("Q", 0)
@@ -122,7 +123,7 @@ class Transfer:
         while True:
             sock.sendall(struct.pack("!1024Q", *range(number, number + 1024)))
             number += 1024
-            time.sleep(0.008)
+            time.sleep(0.04)
 
     def receive(self, sock):
         expected, data = 0, b""
@@ -240,6 +241,10 @@ class Attacker:
 report = Report()
 
 
+def is_busy():
+    return os.getloadavg()[0] > os.cpu_count() + 1
+
+
 class Test:
     def __init__(self, options):
         self.options = options
@@ -264,7 +269,8 @@ class Test:
         last = self.ping.sent.value
         return (last > first and wire.wait_until(
             lambda: not self.ping.lost(first, last), 0.2)
-            and self.transfer.received.value > bytes_before)
+            and wire.wait_until(
+                lambda: self.transfer.received.value > bytes_before, 0.2))
 
     @contextlib.contextmanager
     def scenario(self, name, may_lose=False):
@@ -286,7 +292,11 @@ class Test:
         last = self.ping.sent.value
         wire.wait_until(lambda: not self.ping.lost(first, last), 1)
         lost = self.ping.lost(first, last)
-        if not may_lose:
+        if lost and not may_lose and not self.again and is_busy():
+            # It may be for lack of a CPU; then it is not lost again.
+            print(f"     {name}: {lost} pings lost on a busy machine")
+            self.try_again = True
+        elif not may_lose:
             report.equal(f"{name}: lost of {2 * (last - first)} pings", lost,
                          0)
         report.check(f"{name}: the transfer goes on", wire.wait_until(
@@ -314,7 +324,7 @@ class Test:
 
     def controller_crash(self):
         with self.scenario("controller, SIGKILL"):
-            os.kill(wire.daemon_pid("bastion-controller"), signal.SIGKILL)
+            wire.crash("bastion-controller")
             self.dwell()
             sandbox("sandbox_start_controller")
 
@@ -324,8 +334,7 @@ class Test:
                 wire.run("bastionctl", "dependency-add", "web/one", "web/two",
                          f"tcp:{1000 + i}-{1900 + i}")
                 time.sleep(random.random() * 0.02)
-                os.kill(wire.daemon_pid("bastion-controller"),
-                        signal.SIGKILL)
+                wire.crash("bastion-controller")
                 sandbox("sandbox_start_controller")
             bastionctl("dependency-del", "web/one", "web/two")
 
@@ -392,7 +401,7 @@ class Test:
 
     def vswitchd_crash(self):
         with self.scenario("ovs-vswitchd, SIGKILL", may_lose=True):
-            os.kill(wire.daemon_pid("ovs-vswitchd"), signal.SIGKILL)
+            wire.crash("ovs-vswitchd")
             sandbox("sandbox_start_vswitchd")
 
     def vswitchd_alone(self):
@@ -590,10 +599,12 @@ class Test:
                 self.vswitchd_crash, self.vswitchd_alone, self.bundle,
                 self.port_moves, self.port_number_inherited, self.ip_moves,
                 self.random_changes, self.control):
-            try:
+            with contextlib.suppress(Skip):
+                self.again = self.try_again = False
                 scenario()
-            except Skip:
-                pass
+                if self.try_again:
+                    self.again = True
+                    scenario()
         report.finish()
 
 
@@ -682,7 +693,7 @@ class Proxy:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--stop-time", type=float, default=3.0)
+    parser.add_argument("--stop-time", type=float, default=30.0)
     parser.add_argument("--seed", type=int,
                         default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("scenarios", nargs="*")

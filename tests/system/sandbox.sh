@@ -65,7 +65,7 @@ network n 10.1.0.0/24 fd00:1::/64 gateway=10.1.0.1
 service n/a
 service n/b   # not on speaking terms with n/a
 container n/a a1 10.1.0.2 fd00:1::2
-container n/a a2 10.1.0.3 fd00:1::3 mac=02:00:00:00:00:03
+container n/a a 10.1.0.3 fd00:1::3 mac=02:00:00:00:00:03
 container n/b b1 10.1.0.4 fd00:1::4
 dependency n/a n/a icmp icmp6
 END
@@ -79,7 +79,7 @@ check "a scenario: what is allowed arrives, what is not does not" \
     sandbox --scenario=pair.scenario -- sh -ec "
         $ping_from_a1 10.1.0.3
         $ping_from_a1 fd00:1::3
-        ip -n a2 link show eth0 | grep -q 02:00:00:00:00:03
+        ip -n a link show eth0 | grep -q 02:00:00:00:00:03
         ! $ping_from_a1 10.1.0.4
         ! $ping_from_a1 10.1.0.1"
 check "a plain bridge: everything arrives" \

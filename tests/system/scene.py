@@ -10,7 +10,7 @@ import selectors
 import socket
 import threading
 
-from scapy.layers.inet import IP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
@@ -29,9 +29,9 @@ class Server(threading.Thread):
         self.selector = selectors.DefaultSelector()
         self.lock = threading.Lock()
 
-    def listen(self, name, kind, *ports):
+    def listen(self, name, kind, *ports, protocol=0):
         for port in ports:
-            sock = wire.make_socket(name, socket.AF_INET6, kind)
+            sock = wire.make_socket(name, socket.AF_INET6, kind, protocol)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind(("::", port))
@@ -74,6 +74,16 @@ class Server(threading.Thread):
                     if key.data == self.serve:
                         self.selector.unregister(key.fileobj)
                         key.fileobj.close()
+
+
+def tcp(dport, sport=None, flags="S"):
+    """A TCP header of a connection that has not been used before."""
+    return TCP(sport=sport or 20000 + Token.last % 20000, dport=dport,
+               flags=flags)
+
+
+def udp(dport, sport=None):
+    return UDP(sport=sport or 20000 + Token.last % 20000, dport=dport)
 
 
 class Place:
@@ -141,12 +151,15 @@ class Scene:
         token = Token.new()
         with wire.make_socket(self.places[src].name, socket.AF_INET,
                               socket.SOCK_DGRAM) as sock:
-            sock.settimeout(wire.TIMEOUT)
-            sock.sendto(token, (self.places[dst].ip4, 53))
-            try:
-                return sock.recv(100) == token
-            except OSError:
-                return False
+            sock.settimeout(0.5)
+            # The datapath's caches may lag behind a change that opens.
+            for _ in range(10):
+                sock.sendto(token, (self.places[dst].ip4, 53))
+                try:
+                    return sock.recv(100) == token
+                except OSError:
+                    pass
+        return False
 
     def arrives(self, src, dst, *layers, address=None, expected=True,
                 version=4):

@@ -223,7 +223,8 @@ def add_sources(ips, ip, echo, spoof, family):
                  "10.32.0.255"), 6: ("ff02::1", "ff05::1:3", "ff0e::1")}
     for address in group[4 if ips is IP4 else 6]:
         ips[address] = address
-        expected = UNKNOWN if address == "10.32.0.255" else GROUP
+        # The broadcast address of its subnet is the host's.
+        expected = EGRESS if address == "10.32.0.255" else GROUP
         add(f"{family} to {address}", expected,
             lambda t: frame(t, BROADCAST, "a", "a", address))
 
@@ -378,7 +379,6 @@ def add_routers_and_servers():
 # Rows for frames that are no part of a container network.
 
 def add_layer2():
-    packet = IP(src=IP4["a"], dst=IP4["p"]) / udp()
     for name, tags in (
             ("VLAN 7", [Dot1Q(vlan=7)]), ("VLAN 4095", [Dot1Q(vlan=4095)]),
             ("priority tag", [Dot1Q(vlan=0, prio=5)]),
@@ -390,23 +390,31 @@ def add_layer2():
             ("two priority tags", [Dot1Q(vlan=0), Dot1Q(vlan=0)]),
             ("three tags", [Dot1AD(vlan=1), Dot1AD(vlan=2), Dot1Q(vlan=3)])):
         for target in ("p", "v", "gateway"):
-            def frame(t, inner):
-                result = ether(target)
+            def frame(t, inner, src="a"):
+                result = ether(target, src)
                 for tag in tags:
                     result = result / tag.copy()
                 return result / inner / t
-            add(f"{name} to {target}", VLAN, lambda t: frame(t, packet))
-        add(f"{name} with arp", VLAN, lambda t: frame(t, ARP(
-            hwsrc=MAC["a"], psrc=IP4["gateway"], pdst=IP4["p"])))
-        add(f"{name} with ipv6", VLAN, lambda t: frame(
-            t, IPv6(src=IP6["a"], dst=IP6["p"]) / udp()))
+            for src in VALUES:
+                add(f"{name} from {src} to {target}", VLAN, lambda t: frame(
+                    t, IP(src=IP4[src], dst=IP4["p"]) / udp(), src))
+        for src in VALUES:
+            add(f"{name} with arp from {src}", VLAN, lambda t: frame(t, ARP(
+                hwsrc=MAC["a"], psrc=IP4[src], pdst=IP4["p"])))
+            add(f"{name} with ipv6 from {src}", VLAN, lambda t: frame(
+                t, IPv6(src=IP6[src], dst=IP6["p"]) / udp()))
     for source in ("03:00:0a:20:00:02", BROADCAST, "01:00:5e:00:00:01",
                    "33:33:00:00:00:01"):
-        add(f"multicast source {source}", MULTICAST_SRC,
-            lambda t: ether("p", source) / packet / t)
-        add(f"multicast source {source} with arp", MULTICAST_SRC,
-            lambda t: ether("p", source) / ARP(
-                hwsrc=MAC["a"], psrc=IP4["a"], pdst=IP4["p"]))
+        for src in VALUES:
+            add(f"multicast source {source} of {src}", MULTICAST_SRC,
+                lambda t: ether("p", source)
+                / IP(src=IP4[src], dst=IP4["p"]) / udp() / t)
+            add(f"multicast source {source} of {src} with ipv6",
+                MULTICAST_SRC, lambda t: ether("p", source)
+                / IPv6(src=IP6[src], dst=IP6["p"]) / udp() / t)
+            add(f"multicast source {source} of {src} with arp",
+                MULTICAST_SRC, lambda t: ether("p", source) / ARP(
+                    hwsrc=MAC[src], psrc=IP4[src], pdst=IP4["p"]))
     for name, ethertype in (
             ("RARP", 0x8035), ("LLDP", 0x88cc), ("EAPOL", 0x888e),
             ("MPLS", 0x8847), ("PPPoE", 0x8863), ("MACsec", 0x88e5),
@@ -419,12 +427,19 @@ def add_layer2():
             add(f"{name} to {target}", ETHERTYPE,
                 lambda t: ether(target, type=ethertype) / Raw(
                     b"\x00\x01\x08\x00\x06\x04\x00\x03" + bytes(40) + t))
-    for mac in ("01:80:c2:00:00:0e", "01:80:c2:00:00:03"):
-        add(f"LLDP to {mac}", ETHERTYPE, lambda t: ether(mac, type=0x88cc)
-            / Raw(b"\x02\x07\x04" + bytes(43) + t))
-    add("STP", ETHERTYPE, lambda t: Ether(
-        src=MAC["a"], dst="01:80:c2:00:00:00", type=38) / LLC(
-            dsap=0x42, ssap=0x42, ctrl=3) / STP())
+    for src in VALUES:
+        for op in (3, 4):
+            add(f"RARP op={op} from {src}", ETHERTYPE, lambda t: ether(
+                BROADCAST, src, type=0x8035) / ARP(
+                    op=op, hwsrc=MAC[src], psrc=IP4[src], hwdst=MAC["p"],
+                    pdst=IP4["p"]))
+        for mac in ("01:80:c2:00:00:0e", "01:80:c2:00:00:03"):
+            add(f"LLDP from {src} to {mac}", ETHERTYPE,
+                lambda t: ether(mac, src, type=0x88cc)
+                / Raw(b"\x02\x07\x04" + bytes(43) + t))
+        add(f"STP from {src}", ETHERTYPE, lambda t: Ether(
+            src=MAC[src], dst="01:80:c2:00:00:00", type=38) / LLC(
+                dsap=0x42, ssap=0x42, ctrl=3) / STP())
     add("SNAP with IPv4 from victim", ETHERTYPE, lambda t: Ether(
         src=MAC["a"], dst=MAC["p"], type=64) / Raw(
             b"\xaa\xaa\x03\x00\x00\x0c\x08\x00" + bytes(56) + t))
@@ -495,8 +510,11 @@ def add_fragments():
                          (0x3002, ((200, 0, 1200), (0, 1, 1200),
                                    (150, 1, 1200)))):
         for offset, more, size in parts:
-            add(f"overlapping fragment {ident:#x} at {offset}", LOST,
-                lambda t: fragment(t, "a", "p", offset, more, size, ident))
+            for src in VALUES:
+                add(f"overlapping fragment {ident:#x} from {src} at {offset}",
+                    LOST if src == "a" else IP_SPOOF,
+                    lambda t: fragment(t, src, "p", offset, more, size,
+                                       ident))
 
     def fragment6(t, src, dst, offset, more, size, ident, head=b"", nh=17):
         return (ether(dst) / IPv6(src=IP6[src], dst=IP6[dst])
@@ -511,6 +529,13 @@ def add_fragments():
                     LOST if src == "a" else IPV6_SPOOF,
                     lambda t: fragment6(t, src, dst, offset, more, 1280,
                                         0x1000 + ord(dst[0]), head))
+    for offset, more, size in ((0, 1, 1192), (100, 1, 1200), (250, 0, 800)):
+        for src in VALUES:
+            head = b"" if offset else bytes(udp())
+            add(f"overlapping ipv6 fragment from {src} at {offset}",
+                LOST if src == "a" else IPV6_SPOOF,
+                lambda t: fragment6(t, src, "p", offset, more, size, 0x3003,
+                                    head))
     add("tiny first ipv6 fragment", INVALID, lambda t: fragment6(
         t, "a", "p", 0, 1, 32, 0x2001, bytes(udp())))
     # Neighbor discovery is never fragmented (RFC 6980).
@@ -611,8 +636,9 @@ def add_truncated():
     ip = IP(src=IP4["a"], dst=IP4["p"], id=1)
     ip6 = IPv6(src=IP6["a"], dst=IP6["p"], hlim=255)
     for n in (0, 1, 8, 16, 19):
-        add(f"ip header of {n} bytes", IP_SPOOF, short(
-            IP(src=IP4["a"], dst=IP4["p"], len=n), n))
+        for src in VALUES:
+            add(f"ip header of {n} bytes from {src}", IP_SPOOF, short(
+                IP(src=IP4[src], dst=IP4["p"], len=n), n))
     for version in (0, 6, 15):
         add(f"ip version={version}", {"p1", IP_SPOOF, INVALID},
             lambda t: ether("p") / IP(version=version, src=IP4["a"],
@@ -623,14 +649,17 @@ def add_truncated():
         setattr(packet, field, value)
         add(f"ip {field}={value}", IP_SPOOF,
             lambda t: ether("p") / packet / udp() / t)
-    for n in (0, 1, 6, 20, 27):
-        add(f"arp of {n} bytes", ARP_SPOOF,
-            lambda t: bytes(ether("p") / ARP(
-                hwsrc=MAC["a"], psrc=IP4["a"], pdst=IP4["p"]))[:14 + n],
-            short=True)
-    for n in (0, 8, 24, 39):
-        add(f"ipv6 header of {n} bytes", IPV6_SPOOF,
-            lambda t: bytes(ether("p") / ip6 / udp())[:14 + n], short=True)
+    for src in VALUES:
+        for n in (0, 1, 6, 20, 27):
+            add(f"arp of {n} bytes from {src}", ARP_SPOOF,
+                lambda t: bytes(ether("p") / ARP(
+                    hwsrc=MAC["a"], psrc=IP4[src], pdst=IP4["p"]))[:14 + n],
+                short=True)
+        for n in (0, 8, 24, 39):
+            add(f"ipv6 header of {n} bytes from {src}", IPV6_SPOOF,
+                lambda t: bytes(ether("p") / IPv6(
+                    src=IP6[src], dst=IP6["p"], hlim=255)
+                    / udp())[:14 + n], short=True)
     for version in (0, 4, 15):
         add(f"ipv6 version={version}", {IPV6_SPOOF, INVALID}, lambda t: ether(
             "p") / IPv6(version=version, src=IP6["a"], dst=IP6["p"],
@@ -638,14 +667,16 @@ def add_truncated():
     for name, l4, lengths in (("tcp", TCP(), (0, 4, 12, 19)),
                               ("udp", udp(), (0, 4, 7)),
                               ("icmp", ICMP(), (0, 2, 7))):
-        for n in lengths:
-            add(f"{name} header of {n} bytes", INVALID, lambda t: bytes(
-                ether("p") / IP(src=IP4["a"], dst=IP4["p"], len=20 + n)
-                / l4)[:34 + n])
+        for src, n in ((src, n) for src in VALUES for n in lengths):
+            add(f"{name} header of {n} bytes from {src}",
+                INVALID if src == "a" else IP_SPOOF, lambda t: bytes(
+                    ether("p") / IP(src=IP4[src], dst=IP4["p"], len=20 + n)
+                    / l4)[:34 + n])
             if name != "icmp":
-                add(f"{name} header of {n} bytes, ipv6", INVALID,
+                add(f"{name} header of {n} bytes from {src}, ipv6",
+                    INVALID if src == "a" else IPV6_SPOOF,
                     lambda t: bytes(ether("p") / IPv6(
-                        src=IP6["a"], dst=IP6["p"], plen=n) / l4)[:54 + n])
+                        src=IP6[src], dst=IP6["p"], plen=n) / l4)[:54 + n])
     add("tcp offset=15", INVALID, lambda t: ether("p") / ip.copy()
         / TCP(dataofs=15) / t[:8])
     for n in (0, 2, 4, 12, 23):

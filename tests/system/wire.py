@@ -14,6 +14,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -90,6 +91,13 @@ def wait_until(condition, timeout=TIMEOUT, interval=0.01):
         time.sleep(interval)
 
 
+def sandbox(function, *args):
+    """Calls a function of the sandbox library, which may start a daemon."""
+    library = os.path.join(os.environ["abs_top_srcdir"], "tutorial",
+                           "sandbox-lib.sh")
+    return run("bash", "-c", '. "$0"; "$@"', library, function, *args)
+
+
 def bastionctl(*args):
     """Changes the database and waits until the switch enforces it."""
     return run("bastionctl", "--timeout=20", "--wait=node", *args)
@@ -130,6 +138,13 @@ def unixctl(target, command, *args, timeout=20):
 def daemon_pid(name):
     with open(f"{RUNDIR}/{name}.pid") as f:
         return int(f.read())
+
+
+def crash(name):
+    """Kills a daemon, without giving it a chance to clean up."""
+    pid = daemon_pid(name)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
 
 
 def table(text):
