@@ -472,6 +472,32 @@ static __always_inline bool judge(const struct packet *packet,
 	return !bpf_map_update_elem(&connections, &original, &new, BPF_ANY);
 }
 
+/* Is an ICMP error about a known connection that the policy certainly
+ * allows? */
+static __always_inline bool judge_error(const struct packet *packet,
+					const struct bastion_endpoint *from,
+					const struct bastion_address_value *to)
+{
+	struct bastion_connection_key original, reply;
+	struct bastion_connection *conn;
+	__u64 now = bpf_ktime_get_ns();
+
+	make_keys(packet, from->zone, &original, &reply);
+	conn = find_connection(&reply, now);
+	if (conn)
+		return is_allowed(to->identity, to->flags, from->identity,
+				  from->flags, packet->protocol,
+				  is_icmp(packet->protocol)
+				  ? bpf_htons(conn->icmp_type_code)
+				  : packet->source_port);
+	conn = find_connection(&original, now);
+	return conn && is_allowed(from->identity, from->flags, to->identity,
+				  to->flags, packet->protocol,
+				  is_icmp(packet->protocol)
+				  ? bpf_htons(conn->icmp_type_code)
+				  : packet->destination_port);
+}
+
 /* Delivery. */
 
 /* Would the destination's link take the packet?  A packet that has yet to be
@@ -513,7 +539,9 @@ static __always_inline int forward(struct __sk_buff *skb,
 
 	to = find_address(from->endpoint->zone, &packet->destination);
 	if (!to || !to->ifindex || to->ifindex == from->ifindex ||
-	    !fits(skb, packet, to->mtu) || !judge(packet, from->endpoint, to))
+	    !fits(skb, packet, to->mtu) ||
+	    !(packet->is_error ? judge_error(packet, from->endpoint, to)
+			       : judge(packet, from->endpoint, to)))
 		return slow(skb, from);
 	return deliver(skb, from, to);
 }

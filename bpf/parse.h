@@ -66,6 +66,9 @@ struct packet {
 	struct bastion_address source;
 	struct bastion_address destination;
 	__u8 protocol;
+	bool is_error;		/* ICMP error.  The protocol and what follows
+				 * are those of an answer to the packet that
+				 * it quotes. */
 	__u8 tcp_flags;		/* Byte 13 of the TCP header. */
 	__u16 headers;		/* Bytes of IP and transport headers. */
 	__be16 source_port;	/* Identifier of ICMP echo. */
@@ -81,6 +84,15 @@ static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
 {
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] &&
 	       a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
+}
+
+static __always_inline bool address_equal(const struct bastion_address *a,
+					  const struct bastion_address *b)
+{
+	const __u32 *x = (const void *)a;
+	const __u32 *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
 static __always_inline bool is_ipv4_zero(const __u8 *ip)
@@ -128,6 +140,65 @@ static __always_inline bool is_dhcp_answer(__u8 protocol, void *l4, void *end)
 		 udp->dest == bpf_htons(546)));
 }
 
+/* ICMP errors: destination unreachable, time exceeded and parameter problem;
+ * for ICMPv6 also packet too big. */
+static __always_inline bool is_icmp_error(bool v4, __u8 type)
+{
+	return v4 ? type == 3 || type == 11 || type == 12
+		  : type >= 1 && type <= 4;
+}
+
+/* Parses the packet that an ICMP error at 'l4' quotes, which must be one from
+ * the error's destination to its source.  'error' is the error itself, and
+ * becomes a packet in the direction of the error that would be an answer to
+ * the one quoted.  Returns false if it is none that the fast path tracks. */
+static __always_inline bool parse_quoted(struct packet *error, bool v4,
+					 void *l4, void *end)
+{
+	struct icmp6hdr *icmp = l4;	/* Of the same size for IPv4. */
+	struct bastion_address source, destination;
+	struct ipv6hdr *ip6 = (void *)(icmp + 1);
+	struct iphdr *ip = (void *)(icmp + 1);
+	struct echo *quoted;
+	__be16 *ports;
+
+	if (v4) {
+		if ((void *)(ip + 1) > end || ip->version != 4 ||
+		    ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff))
+			return false;
+		map_ipv4(&source, &ip->saddr);
+		map_ipv4(&destination, &ip->daddr);
+		error->protocol = ip->protocol;
+		quoted = (void *)(ip + 1);
+	} else {
+		if ((void *)(ip6 + 1) > end || ip6->version != 6)
+			return false;
+		__builtin_memcpy(source.bytes, &ip6->saddr, 16);
+		__builtin_memcpy(destination.bytes, &ip6->daddr, 16);
+		error->protocol = ip6->nexthdr;
+		quoted = (void *)(ip6 + 1);
+	}
+	if ((void *)(quoted + 1) > end ||
+	    !address_equal(&source, &error->destination) ||
+	    !address_equal(&destination, &error->source))
+		return false;
+
+	ports = (void *)quoted;
+	switch (error->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		error->source_port = ports[1];
+		error->destination_port = ports[0];
+		return true;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		error->source_port = quoted->id;
+		return v4 == (error->protocol == IPPROTO_ICMP);
+	default:
+		return false;
+	}
+}
+
 /* Parses the transport header at 'l4', of a packet whose IP header, of
  * 'packet->headers' bytes, says that it is followed by 'len' bytes.  Returns false if it is none that the fast
  * path tracks. */
@@ -157,14 +228,22 @@ static __always_inline bool parse_transport(struct packet *packet, bool v4,
 		packet->headers += sizeof *udp;
 		return true;
 	case IPPROTO_ICMP:
-		if (!v4 || (void *)(echo + 1) > end || len < sizeof *echo ||
-		    (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY))
+		if (!v4 || (void *)(echo + 1) > end || len < sizeof *echo)
+			return false;
+		packet->is_error = is_icmp_error(v4, echo->type);
+		if (packet->is_error)
+			return parse_quoted(packet, v4, l4, end);
+		if (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY)
 			return false;
 		break;
 	case IPPROTO_ICMPV6:
-		if (v4 || (void *)(echo + 1) > end || len < sizeof *echo ||
-		    (echo->type != ICMPV6_ECHO_REQUEST &&
-		     echo->type != ICMPV6_ECHO_REPLY))
+		if (v4 || (void *)(echo + 1) > end || len < sizeof *echo)
+			return false;
+		packet->is_error = is_icmp_error(v4, echo->type);
+		if (packet->is_error)
+			return parse_quoted(packet, v4, l4, end);
+		if (echo->type != ICMPV6_ECHO_REQUEST &&
+		    echo->type != ICMPV6_ECHO_REPLY)
 			return false;
 		break;
 	default:

@@ -53,6 +53,15 @@ struct line {
     ",tcp_flags=" FLAGS
 #define UDP(SRC, DST) ",nw_proto=17,udp_src=" SRC ",udp_dst=" DST
 #define ECHO4(TYPE) ",nw_proto=1,icmp_type=" TYPE
+/* An error of b about a packet of a, with the bytes of what it quotes from the
+ * IP header on. */
+#define ERROR4(X, S, D, TYPE, PROTO, L4) IP4(X, S, D) ECHO4(TYPE) \
+    "{len=70,10=0038,2a=4500001c000000004000,33=" PROTO ",36=0a00000a0a00000b" \
+    ",3e=" L4 "}"
+#define ERROR6(X, S, D, TYPE, PROTO, L4) IP6(X, S, D) ECHO6(TYPE) \
+    "{len=110,12=0038,3e=6000000000,44=" PROTO \
+    ",46=fd00000000000000000000000000000a,56=fd00000000000000000000000000000b" \
+    ",66=" L4 "}"
 #define ECHO6(TYPE) ",nw_proto=58,icmpv6_type=" TYPE
 #define ARP(X, OP, SHA, SPA, TPA) ETH(X) ",dl_type=0x806,arp_op=" OP \
     ",arp_sha=" MAC(SHA) ",arp_spa=10.0.0." SPA ",arp_tpa=10.0.0." TPA
@@ -333,6 +342,32 @@ static const struct line lines[] = {
     { IP6("b", "b", "a") ECHO6("129"), "to a" },
     { IP6("b", "b", "a") ECHO6("128"), "ovs" },
     { "!age 61", NULL },
+
+    /* Errors about connections. */
+    { ERROR4("b", "11", "10", "3", "11", "03e8003500080000"), "ovs" },
+    { IP4("a", "10", "11") UDP("1000", "53"), "to b" },
+    { ERROR4("b", "11", "10", "3", "11", "03e8003500080000"), "to a" },
+    { ERROR4("b", "11", "10", "11", "11", "03e8003500080000"), "to a" },
+    { ERROR4("b", "11", "10", "5", "11", "03e8003500080000"), "ovs" },
+    { ERROR4("b", "11", "10", "3", "11", "03e8003600080000"), "ovs" },
+    { ERROR4("b", "11", "10", "3", "06", "03e8003500080000"), "ovs" },
+    { ERROR4("c", "12", "10", "3", "11", "03e8003500080000"), "ovs" },
+    { ERROR4("b", "99", "10", "3", "11", "03e8003500080000"),
+      "drop ip-spoof" },
+    { IP6("a", "a", "b") UDP("1000", "53"), "to b" },
+    { ERROR6("b", "b", "a", "1", "11", "03e8003500080000"), "to a" },
+    { ERROR6("b", "b", "a", "2", "11", "03e8003500080000"), "to a" },
+    { ERROR6("b", "b", "a", "1", "11", "03e8003600080000"), "ovs" },
+    { ERROR6("b", "b", "a", "1", "2c", "03e8003500080000"), "ovs" },
+    { IP4("a", "10", "11") ECHO4("8"), "to b" },
+    { ERROR4("b", "11", "10", "3", "01", "0800000000000000"), "to a" },
+    { ERROR4("b", "11", "10", "3", "3a", "0800000000000000"), "ovs" },
+    { "!remove dependency ab", NULL },
+    { ERROR4("b", "11", "10", "3", "11", "03e8003500080000"), "ovs" },
+    { "!row dependency ab from=a to=b policies=tcp:80,udp:53,icmp:8,icmp6:128",
+      NULL },
+    { "!age 61", NULL },
+    { ERROR4("b", "11", "10", "3", "11", "03e8003500080000"), "ovs" },
 
     /* A dependency goes and comes back. */
     { IP4("a", "10", "11") TCP("1000", "80", "syn"), "to b" },
