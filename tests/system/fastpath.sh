@@ -72,9 +72,9 @@ counter() {
     fastpath "$1" | sed -n "s/^ *$2: \([0-9]*\) packets.*/\1/p"
 }
 
-# Packets that Open vSwitch has forwarded to containers.
+# Packets that Open vSwitch has forwarded.
 n_flow_packets() {
-    ovs-ofctl -O OpenFlow15 dump-flows br-int \
+    ovs-ofctl -O OpenFlow15 dump-flows br-int | grep 'actions=.*output' \
         | sed -n 's/.*n_packets=\([0-9]*\).*/\1/p' \
         | awk '{ n += $1 } END { print n + 0 }'
 }
