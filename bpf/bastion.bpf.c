@@ -472,9 +472,9 @@ static __always_inline bool judge(const struct packet *packet,
 	return !bpf_map_update_elem(&connections, &original, &new, BPF_ANY);
 }
 
-/* Is an ICMP error about a known connection that the policy certainly
- * allows? */
-static __always_inline bool judge_error(const struct packet *packet,
+/* Is a packet that cannot open a connection part of a known one, or about one,
+ * that the policy certainly allows? */
+static __always_inline bool judge_known(const struct packet *packet,
 					const struct bastion_endpoint *from,
 					const struct bastion_address_value *to)
 {
@@ -496,6 +496,54 @@ static __always_inline bool judge_error(const struct packet *packet,
 				  is_icmp(packet->protocol)
 				  ? bpf_htons(conn->icmp_type_code)
 				  : packet->destination_port);
+}
+
+/* Fragments. */
+
+#define TIMEOUT_FRAGMENT 15
+
+static __always_inline void make_fragment_key(const struct packet *packet,
+					      __u32 zone,
+					      struct bastion_fragment_key *key)
+{
+	__builtin_memset(key, 0, sizeof *key);
+	key->zone = zone;
+	key->id = packet->fragment_id;
+	key->protocol = packet->protocol;
+	key->source = packet->source;
+	key->destination = packet->destination;
+}
+
+/* Without an entry, Open vSwitch gets the later fragments. */
+static __always_inline void remember_fragment(const struct packet *packet,
+					      __u32 zone)
+{
+	struct bastion_fragment_key key;
+	struct bastion_fragment fragment = {
+		.last_seen = bpf_ktime_get_ns(),
+		.source_port = packet->source_port,
+		.destination_port = packet->destination_port,
+	};
+
+	make_fragment_key(packet, zone, &key);
+	bpf_map_update_elem(&fragments, &key, &fragment, BPF_ANY);
+}
+
+/* Finds out the ports of a later fragment. */
+static __always_inline bool recall_fragment(struct packet *packet, __u32 zone)
+{
+	const struct bastion_fragment *fragment;
+	struct bastion_fragment_key key;
+
+	make_fragment_key(packet, zone, &key);
+	fragment = bpf_map_lookup_elem(&fragments, &key);
+	if (!fragment || bpf_ktime_get_ns() - fragment->last_seen >=
+			 TIMEOUT_FRAGMENT * SECONDS)
+		return false;
+	packet->source_port = fragment->source_port;
+	packet->destination_port = fragment->destination_port;
+	packet->known_only = true;
+	return true;
 }
 
 /* Delivery. */
@@ -540,9 +588,11 @@ static __always_inline int forward(struct __sk_buff *skb,
 	to = find_address(from->endpoint->zone, &packet->destination);
 	if (!to || !to->ifindex || to->ifindex == from->ifindex ||
 	    !fits(skb, packet, to->mtu) ||
-	    !(packet->is_error ? judge_error(packet, from->endpoint, to)
-			       : judge(packet, from->endpoint, to)))
+	    !(packet->known_only ? judge_known(packet, from->endpoint, to)
+				 : judge(packet, from->endpoint, to)))
 		return slow(skb, from);
+	if (packet->first_fragment)
+		remember_fragment(packet, from->endpoint->zone);
 	return deliver(skb, from, to);
 }
 
@@ -573,9 +623,15 @@ static __always_inline int handle_ipv4(struct __sk_buff *skb,
 			  !is_own_address(from, &packet.source)))
 		return drop(skb, from, DROP_IP_SPOOF);
 	len = bpf_ntohs(ip->tot_len);
+	packet.fragment_id = ip->id;
+	packet.first_fragment = (ip->frag_off & bpf_htons(0x3fff)) ==
+				bpf_htons(0x2000);
 	if (!ip->saddr || ip->ihl != 5 || len < sizeof *ip ||
-	    len > skb->len - ETH_HLEN || ip->frag_off & bpf_htons(0x3fff) ||
-	    !parse_transport(&packet, true, ip + 1, end, len - sizeof *ip))
+	    len > skb->len - ETH_HLEN ||
+	    !(ip->frag_off & bpf_htons(0x1fff)
+	      ? recall_fragment(&packet, from->endpoint->zone)
+	      : parse_transport(&packet, true, ip + 1, end,
+				len - sizeof *ip)))
 		return slow(skb, from);
 	return forward(skb, &packet, from);
 }
@@ -584,6 +640,30 @@ static __always_inline bool is_unspecified(const struct in6_addr *ip)
 {
 	return !(ip->s6_addr32[0] | ip->s6_addr32[1] | ip->s6_addr32[2] |
 		 ip->s6_addr32[3]);
+}
+
+static __always_inline int handle_ipv6_fragment(struct __sk_buff *skb,
+						struct packet *packet,
+						const struct from *from,
+						void *payload, void *end,
+						__u32 len)
+{
+	struct fragment_header *header = payload;
+
+	if ((void *)(header + 1) > end || len < sizeof *header)
+		return slow(skb, from);
+	len -= sizeof *header;
+	packet->protocol = header->next;
+	packet->fragment_id = header->id;
+	if (header->offset & bpf_htons(0xfff8))
+		return recall_fragment(packet, from->endpoint->zone)
+		       ? forward(skb, packet, from) : slow(skb, from);
+	packet->first_fragment = header->offset & bpf_htons(1);
+	if (!packet->first_fragment ||
+	    is_dhcp_answer(packet->protocol, header + 1, end) ||
+	    !parse_transport(packet, false, header + 1, end, len))
+		return slow(skb, from);
+	return forward(skb, packet, from);
 }
 
 static __always_inline int handle_ipv6(struct __sk_buff *skb,
@@ -624,8 +704,12 @@ static __always_inline int handle_ipv6(struct __sk_buff *skb,
 	    icmp6->icmp6_type == ND_SOLICIT)
 		return handle_nd_solicitation(skb, from);
 	len = bpf_ntohs(ip6->payload_len);
-	if (len > skb->len - ETH_HLEN - sizeof *ip6 ||
-	    !parse_transport(&packet, false, ip6 + 1, end, len))
+	if (len > skb->len - ETH_HLEN - sizeof *ip6)
+		return slow(skb, from);
+	if (packet.protocol == IPPROTO_FRAGMENT)
+		return handle_ipv6_fragment(skb, &packet, from, ip6 + 1, end,
+					    len);
+	if (!parse_transport(&packet, false, ip6 + 1, end, len))
 		return slow(skb, from);
 	return forward(skb, &packet, from);
 }

@@ -7,7 +7,7 @@
  *
  * A container with raw sockets can send anything, so each header is checked
  * before it is read and what is out of the ordinary (options, extension
- * headers, fragments, wrong lengths) is not looked at any further: Open
+ * headers but for fragments, wrong lengths) is not looked at any further: Open
  * vSwitch decides about it. */
 
 #include <stdbool.h>
@@ -61,16 +61,27 @@ struct nd_message {
 #define ND_OPT_SOURCE_MAC 1
 #define ND_OPT_TARGET_MAC 2
 
+/* RFC 8200 section 4.5. */
+struct fragment_header {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset;		/* The low bit says that there are more. */
+	__be32 id;
+};
+
 /* A packet that the fast path can handle. */
 struct packet {
 	struct bastion_address source;
 	struct bastion_address destination;
 	__u8 protocol;
-	bool is_error;		/* ICMP error.  The protocol and what follows
-				 * are those of an answer to the packet that
-				 * it quotes. */
+	bool known_only;	/* May not open a connection: an ICMP error or
+				 * a later fragment.  The protocol and what
+				 * follows of an error are those of an answer
+				 * to the packet that it quotes. */
+	bool first_fragment;
 	__u8 tcp_flags;		/* Byte 13 of the TCP header. */
 	__u16 headers;		/* Bytes of IP and transport headers. */
+	__be32 fragment_id;
 	__be16 source_port;	/* Identifier of ICMP echo. */
 	__be16 destination_port;	/* Type and code of ICMP. */
 };
@@ -221,7 +232,8 @@ static __always_inline bool parse_transport(struct packet *packet, bool v4,
 		return tcp_flags_make_sense(packet->tcp_flags);
 	case IPPROTO_UDP:
 		if ((void *)(udp + 1) > end || len < sizeof *udp ||
-		    bpf_ntohs(udp->len) != len)
+		    (packet->first_fragment ? bpf_ntohs(udp->len) <= len
+					    : bpf_ntohs(udp->len) != len))
 			return false;
 		packet->source_port = udp->source;
 		packet->destination_port = udp->dest;
@@ -230,18 +242,20 @@ static __always_inline bool parse_transport(struct packet *packet, bool v4,
 	case IPPROTO_ICMP:
 		if (!v4 || (void *)(echo + 1) > end || len < sizeof *echo)
 			return false;
-		packet->is_error = is_icmp_error(v4, echo->type);
-		if (packet->is_error)
-			return parse_quoted(packet, v4, l4, end);
+		packet->known_only = is_icmp_error(v4, echo->type);
+		if (packet->known_only)
+			return !packet->first_fragment &&
+			       parse_quoted(packet, v4, l4, end);
 		if (echo->type != ICMP_ECHO && echo->type != ICMP_ECHOREPLY)
 			return false;
 		break;
 	case IPPROTO_ICMPV6:
 		if (v4 || (void *)(echo + 1) > end || len < sizeof *echo)
 			return false;
-		packet->is_error = is_icmp_error(v4, echo->type);
-		if (packet->is_error)
-			return parse_quoted(packet, v4, l4, end);
+		packet->known_only = is_icmp_error(v4, echo->type);
+		if (packet->known_only)
+			return !packet->first_fragment &&
+			       parse_quoted(packet, v4, l4, end);
 		if (echo->type != ICMPV6_ECHO_REQUEST &&
 		    echo->type != ICMPV6_ECHO_REPLY)
 			return false;

@@ -137,6 +137,7 @@ bpf_harness_clear(struct bpf_harness *h)
         clear_map(h, map_name(map));
     }
     clear_map(h, "connections");
+    clear_map(h, "fragments");
 }
 
 static void

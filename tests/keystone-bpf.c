@@ -386,9 +386,34 @@ has_connection(const struct keystone_bpf *k, const struct trial *t,
                                 &key, conn);
 }
 
+/* The ports of a later fragment are those of the first one. */
+static void
+recall_fragment(const struct keystone_bpf *k, struct trial *t)
+{
+    struct flow *flow = &t->packet.flow;
+    struct bastion_fragment_key key = {
+        .zone = t->source->service->network->zone,
+        .protocol = flow->nw_proto,
+    };
+    struct in6_addr src = source_address(flow);
+    struct in6_addr dst = destination_address(flow);
+    struct bastion_fragment fragment;
+
+    memcpy(&key.source, &src, sizeof key.source);
+    memcpy(&key.destination, &dst, sizeof key.destination);
+    if (flow->nw_frag & FLOW_NW_FRAG_LATER
+        && !bpf_map_lookup_elem(bpf_harness_map(k->harness, "fragments"),
+                                &key, &fragment)) {
+        flow->tp_src = fragment.source_port;
+        flow->tp_dst = fragment.destination_port;
+    }
+}
+
 static void
 find_connection(const struct keystone_bpf *k, struct trial *t)
 {
+    recall_fragment(k, t);
+
     struct flow *flow = &t->packet.flow;
     bool first = (is_icmp(flow)
                   ? flow->tp_src == htons(is_v4(flow) ? 8 : 128)

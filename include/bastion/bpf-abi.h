@@ -152,6 +152,24 @@ struct bastion_connection {
 	__u16 pad;
 };
 
+/* fragments: written by the programs.  The ports of fragmented packets whose
+ * first fragment has been delivered; only that one has them. */
+struct bastion_fragment_key {
+	__u32 zone;
+	__be32 id;
+	__u8 protocol;
+	__u8 pad[3];
+	struct bastion_address source;
+	struct bastion_address destination;
+};
+
+struct bastion_fragment {
+	__u64 last_seen;	/* bpf_ktime_get_ns(). */
+	__be16 source_port;	/* Identifier of ICMP echo. */
+	__be16 destination_port;
+	__u32 pad;
+};
+
 /* counters: by enum drop_reason for drops, then the ones below; per CPU,
  * written by the programs. */
 enum {

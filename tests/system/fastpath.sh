@@ -27,7 +27,7 @@ for name in client server other slow; do
     sandbox_add_container web/$name $name 10.32.0.$i fd00:32::$i
     i=$((i + 1))
 done
-sandbox_add_dependency web/client web/server tcp:9000 udp:9000 icmp icmp6
+sandbox_add_dependency web/client web/server tcp:9000 udp:9000-9001 icmp icmp6
 sandbox_add_dependency web/client web/slow icmp icmp6 tcp:9000
 sandbox_add_dependency web/client host icmp icmp6
 sandbox_sync
@@ -129,6 +129,29 @@ says() {
         | head -c 5)" = hello ]
 }
 
+# A datagram in fragments comes back whole, and one to a closed port with an
+# error.
+cat > datagram.py <<'END'
+import socket
+import sys
+host, port, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+family = socket.AF_INET6 if ":" in host else socket.AF_INET
+s = socket.socket(family, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect((host, port))
+s.send(b"x" * size)
+print(len(s.recv(65536)))
+END
+datagram() {
+    sandbox_exec client /usr/bin/python3 datagram.py "$@" 2>&1
+}
+is_whole() {
+    [ "$(datagram "$1" 9000 5000)" = 5000 ]
+}
+is_closed() {
+    datagram "$1" 9001 1 | grep -q ConnectionRefused
+}
+
 for name in client server other; do
     wait_until 5 is_attached $name || not_ok "$name is not attached"
 done
@@ -155,7 +178,7 @@ threading.Thread(target=serve).start()
 udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 udp.bind(("::", 9000))
 while True:
-    message, address = udp.recvfrom(2048)
+    message, address = udp.recvfrom(65536)
     udp.sendto(message, address)
 END
 sandbox_spawn server sh -c 'exec /usr/bin/python3 server.py > received'
@@ -170,6 +193,9 @@ for ip in 10.32.0.3 fd00:32::3; do
     check "answers of $ip" moves server delivered pings $ip
     check "TCP to $ip" moves client delivered connects $ip
     check "UDP to $ip" moves client delivered says $ip
+    check "fragments to and from $ip" \
+        no_flow_moves moves client delivered is_whole $ip
+    check "an ICMP error of $ip" no_flow_moves is_closed $ip
     check "only ARP and ND go to Open vSwitch for $ip" \
         no_flow_moves stays client "to Open vSwitch" pings $ip
 done
@@ -264,7 +290,7 @@ check "the dependency is deleted" cut
 sleep 1
 refuse "the connection is cut" grows 1
 refuse "nothing new is opened" connects 10.32.0.3
-sandbox_add_dependency web/client web/server tcp:9000 udp:9000 icmp icmp6
+sandbox_add_dependency web/client web/server tcp:9000 udp:9000-9001 icmp icmp6
 sandbox_sync
 check "the connection goes on" grows 5
 wait_until 5 connects 10.32.0.3
