@@ -60,8 +60,8 @@ struct line {
     ",3e=" L4 "}"
 #define ERROR6(X, S, D, TYPE, PROTO, L4) IP6(X, S, D) ECHO6(TYPE) \
     "{len=110,12=0038,3e=6000000000,44=" PROTO \
-    ",46=fd00000000000000000000000000000a,56=fd00000000000000000000000000000b" \
-    ",66=" L4 "}"
+    ",46=fd00000000000000000000000000000a" \
+    ",56=fd00000000000000000000000000000b,66=" L4 "}"
 #define ECHO6(TYPE) ",nw_proto=58,icmpv6_type=" TYPE
 #define ARP(X, OP, SHA, SPA, TPA) ETH(X) ",dl_type=0x806,arp_op=" OP \
     ",arp_sha=" MAC(SHA) ",arp_spa=10.0.0." SPA ",arp_tpa=10.0.0." TPA
