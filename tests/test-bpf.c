@@ -56,8 +56,8 @@ struct line {
 /* An error of b about a packet of a, with the bytes of what it quotes from the
  * IP header on. */
 #define ERROR4(X, S, D, TYPE, PROTO, L4) IP4(X, S, D) ECHO4(TYPE) \
-    "{len=70,10=0038,2a=4500001c000000004000,33=" PROTO ",36=0a00000a0a00000b" \
-    ",3e=" L4 "}"
+    "{len=70,10=0038,2a=4500001c000000004000,33=" PROTO \
+    ",36=0a00000a0a00000b,3e=" L4 "}"
 #define ERROR6(X, S, D, TYPE, PROTO, L4) IP6(X, S, D) ECHO6(TYPE) \
     "{len=110,12=0038,3e=6000000000,44=" PROTO \
     ",46=fd00000000000000000000000000000a" \
