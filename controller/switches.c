@@ -274,7 +274,8 @@ switches_acked(const struct switches *switches,
 
     const struct switches_connection *conn;
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
-        if (conn->role == SWITCH_CLOSING) {
+        if (conn->role == SWITCH_CLOSING
+            && !switches_is_closed(switches, conn->bridge)) {
             acked = MIN(acked, of_switch_acked(conn->of_switch));
         }
     }
