@@ -5,5 +5,6 @@
 EXTRA_DIST += \
 	ovs-patches/README.rst \
 	ovs-patches/3.1/0001-ofproto-dpif-xlate-Keep-ND-fields-without-icmpv6_code.patch \
+	ovs-patches/3.1/0002-dpif-netdev-Modify-the-flow-with-the-given-ufid.patch \
 	ovs-patches/3.1/series \
 	ovs-patches/3.1/tests
