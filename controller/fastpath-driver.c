@@ -13,6 +13,7 @@
 #include "controller/netmap.h"
 #include "controller/node-ovs.h"
 #include "openvswitch/dynamic-string.h"
+#include "openvswitch/json.h"
 #include "openvswitch/ofp-port.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
@@ -255,6 +256,49 @@ fastpath_driver_format(const struct fastpath_driver *d,
         }
     }
     return found || !interface;
+}
+
+static struct json *
+placement_to_json(const struct fastpath_driver *d, const struct placement *p)
+{
+    struct json *object = (p->mode == FASTPATH_OFF || !d->fastpath
+                           ? json_object_create()
+                           : fastpath_port_to_json(d->fastpath, p->veth));
+
+    if (p->mode == FASTPATH_OFF || !d->fastpath) {
+        json_object_put_string(object, "mode", "off");
+    }
+    if (p->reason) {
+        json_object_put_string(object, "reason", p->reason);
+    }
+    return object;
+}
+
+struct json *
+fastpath_driver_to_json(const struct fastpath_driver *d,
+                        const struct node_ovs *node_ovs,
+                        const struct compiler *compiler, const char *interface)
+{
+    const struct netmap_endpoint *endpoint;
+    struct json *array = json_array_create_empty();
+    bool found = false;
+
+    HMAP_FOR_EACH (endpoint, hmap_node,
+                   &compiler_get_netmap(compiler)->endpoints) {
+        if (!interface || !strcmp(endpoint->interface, interface)) {
+            struct placement p = place(d, node_ovs, endpoint);
+            struct json *object = placement_to_json(d, &p);
+
+            found = true;
+            json_object_put_string(object, "port", endpoint->interface);
+            json_array_add(array, object);
+        }
+    }
+    if (!found && interface) {
+        json_destroy(array);
+        return NULL;
+    }
+    return array;
 }
 
 int

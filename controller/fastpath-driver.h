@@ -28,6 +28,7 @@
 
 struct compiler;
 struct ds;
+struct json;
 struct fastpath_driver;
 struct node_ovs;
 
@@ -51,6 +52,13 @@ void fastpath_driver_acked(struct fastpath_driver *, struct compiler *);
 bool fastpath_driver_format(const struct fastpath_driver *,
                             const struct node_ovs *, const struct compiler *,
                             const char *interface, struct ds *);
+
+/* The same for a program, an array with an object for each port, which the
+ * caller must free, or NULL. */
+struct json *fastpath_driver_to_json(const struct fastpath_driver *,
+                                     const struct node_ovs *,
+                                     const struct compiler *,
+                                     const char *interface);
 
 /* Compares the maps with what is desired; see fastpath_verify(). */
 int fastpath_driver_verify(const struct fastpath_driver *,

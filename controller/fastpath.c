@@ -23,6 +23,7 @@
 #include "coverage.h"
 #include "if-notifier.h"
 #include "openvswitch/dynamic-string.h"
+#include "openvswitch/json.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
@@ -966,26 +967,35 @@ fastpath_get_counter(const struct fastpath *fp, unsigned int counter,
     free(values);
 }
 
+static const char *const modes[] = {
+    [FASTPATH_OFF] = "off",
+    [FASTPATH_DIRECT] = "direct",
+    [FASTPATH_SHADOW] = "shadow",
+};
+
+static const char *const attachments[] = {
+    [ATTACHMENT_NONE] = "nothing",
+    [ATTACHMENT_TCX] = "tcx",
+    [ATTACHMENT_CLSACT] = "clsact",
+};
+
+/* Why 'port', which may be NULL, is not attached. */
+static const char *
+port_error(const struct fastpath *fp, const struct port *port)
+{
+    return (port ? port->error
+            : fp->error ? fp->error
+            : "not requested");
+}
+
 void
 fastpath_format_port(const struct fastpath *fp, const char *veth,
                      struct ds *s)
 {
-    static const char *const modes[] = {
-        [FASTPATH_OFF] = "off",
-        [FASTPATH_DIRECT] = "direct",
-        [FASTPATH_SHADOW] = "shadow",
-    };
-    static const char *const attachments[] = {
-        [ATTACHMENT_NONE] = "nothing",
-        [ATTACHMENT_TCX] = "tcx",
-        [ATTACHMENT_CLSACT] = "clsact",
-    };
     const struct port *port = shash_find_data(&fp->ports, veth);
 
     if (!port || port->error) {
-        ds_put_format(s, "off (%s)\n",
-                      port ? port->error : fp->error ? fp->error
-                      : "not requested");
+        ds_put_format(s, "off (%s)\n", port_error(fp, port));
         return;
     }
 
@@ -1000,4 +1010,43 @@ fastpath_format_port(const struct fastpath *fp, const char *veth,
                   "%"PRIu64" bytes\n", stats.slow_packets, stats.slow_bytes);
     ds_put_format(s, "    dropped: %"PRIu64" packets, %"PRIu64" bytes\n",
                   stats.dropped_packets, stats.dropped_bytes);
+}
+
+static void
+put_counter(struct json *object, const char *name, uint64_t packets,
+            uint64_t bytes)
+{
+    struct json *counter = json_object_create();
+
+    json_object_put(counter, "packets", json_integer_create(packets));
+    json_object_put(counter, "bytes", json_integer_create(bytes));
+    json_object_put(object, name, counter);
+}
+
+struct json *
+fastpath_port_to_json(const struct fastpath *fp, const char *veth)
+{
+    const struct port *port = shash_find_data(&fp->ports, veth);
+    struct json *object = json_object_create();
+
+    if (!port || port->error) {
+        json_object_put_string(object, "mode", modes[FASTPATH_OFF]);
+        json_object_put_string(object, "reason", port_error(fp, port));
+        return object;
+    }
+
+    struct fastpath_port_stats stats;
+    fastpath_get_port_stats(fp, veth, &stats);
+    json_object_put_string(object, "mode", modes[port->mode]);
+    json_object_put_string(object, "attached-to", veth);
+    json_object_put_string(object, "attached-by",
+                           attachments[port->veth_hook.attachment]);
+    json_object_put(object, "mtu", json_integer_create(port->mtu));
+    put_counter(object, "delivered", stats.delivered_packets,
+                stats.delivered_bytes);
+    put_counter(object, "to-open-vswitch", stats.slow_packets,
+                stats.slow_bytes);
+    put_counter(object, "dropped", stats.dropped_packets,
+                stats.dropped_bytes);
+    return object;
 }

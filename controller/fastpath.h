@@ -34,6 +34,7 @@
 #include <stdint.h>
 
 struct ds;
+struct json;
 struct map_table;
 
 enum fastpath_mode {
@@ -108,5 +109,8 @@ void fastpath_get_counter(const struct fastpath *, unsigned int counter,
 /* Text about 'veth' for a person: mode, attachment, counters. */
 void fastpath_format_port(const struct fastpath *, const char *veth,
                           struct ds *);
+
+/* The same for a program, an object that the caller must free. */
+struct json *fastpath_port_to_json(const struct fastpath *, const char *veth);
 
 #endif /* fastpath.h */

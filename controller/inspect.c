@@ -248,12 +248,29 @@ cmd_fastpath(struct unixctl_conn *conn, int argc, const char *argv[],
 {
     struct inspect *inspect = inspect_;
     const struct inspect_sources *sources = &inspect->sources;
-    struct ds s = DS_EMPTY_INITIALIZER;
+    struct inspect_args args;
 
-    if (!fastpath_driver_format(sources->fastpath, sources->node_ovs,
-                                sources->compiler, argc > 1 ? argv[1] : NULL,
-                                &s)) {
-        reply_error(conn, "%s: no such interface of a container", argv[1]);
+    if (!parse_args(conn, argc, argv, 1, false, &args)) {
+        return;
+    }
+
+    const char *port = args.n_positional ? args.positional[0] : NULL;
+    struct json *json = NULL;
+    struct ds s = DS_EMPTY_INITIALIZER;
+    bool ok;
+
+    if (args.format == TF_JSON) {
+        json = fastpath_driver_to_json(sources->fastpath, sources->node_ovs,
+                                       sources->compiler, port);
+        ok = json != NULL;
+    } else {
+        ok = fastpath_driver_format(sources->fastpath, sources->node_ovs,
+                                    sources->compiler, port, &s);
+    }
+    if (!ok) {
+        reply_error(conn, "%s: no such interface of a container", port);
+    } else if (json) {
+        reply_json(conn, json);
     } else {
         unixctl_command_reply(conn, ds_cstr(&s));
     }
@@ -658,7 +675,7 @@ register_commands(struct inspect *inspect)
         { "bastion/drops", "[-f FORMAT] [PORT]", cmd_drops },
         { "bastion/verify", "[--json]", cmd_verify },
         { "bastion/recompute", "[--json]", cmd_recompute },
-        { "bastion/fastpath", "[PORT]", cmd_fastpath },
+        { "bastion/fastpath", "[--json] [PORT]", cmd_fastpath },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
