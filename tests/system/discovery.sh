@@ -26,6 +26,13 @@ set_scene() {
     sandbox_add_dependency web/peer web/one udp:53
     sandbox_add_dependency host web/one udp:53
     sandbox_sync
+    wait_until 10 has_addresses
+}
+
+# Until the host has made sure that nobody else has its addresses, it does not
+# answer for them.
+has_addresses() {
+    [ -n "$(ip -6 address show dev br-int scope link -tentative)" ]
 }
 
 clear_scene() {
