@@ -19,6 +19,11 @@ if [ "${BASTION_TEST_VM-}" != yes ]; then
 fi
 
 modprobe -a openvswitch sctp || exit 1
+
+# ovs-vswitchd 3.1 counts no processors, and so starts no handlers, while the
+# machine has been up for less than 10 s: see count_cpu_cores().
+until [ "$(cut -d. -f1 /proc/uptime)" -gt 10 ]; do sleep 0.2; done
+
 export ASAN_OPTIONS+=":log_path=$PWD/sanitizer"
 export UBSAN_OPTIONS+=":log_path=$PWD/sanitizer"
 SANDBOX_DATAPATH=system
