@@ -55,14 +55,14 @@ _bastionctl_settings()
     esac
 }
 
-_bastionctl_tables="Bastion CIDR_Block Connection Container Dependency Network
-    Node SSL Service"
+_bastionctl_tables="Attachment Bastion CIDR_Block Connection Container
+    Dependency Network Node Platform SSL Service"
 
 _bastionctl_records()
 {
     case $1 in
     Bastion | SSL) echo . ;;
-    Network | Service | Container | Node)
+    Network | Service | Container | Node | Platform)
         _bastionctl_query --columns=name list "$1" | tr -d '"' ;;
     Connection)
         _bastionctl_query --columns=target list "$1" | tr -d '"' ;;

@@ -795,6 +795,9 @@ bastionctl_exit(int status)
 
 /* How the generic database commands find rows.  UUIDs always work, too. */
 static const struct ctl_table_class tables[BSREC_N_TABLES] = {
+    [BSREC_TABLE_ATTACHMENT].row_ids[0]
+    = {&bsrec_attachment_col_interface, NULL, NULL},
+
     [BSREC_TABLE_CONNECTION].row_ids[0]
     = {&bsrec_connection_col_target, NULL, NULL},
 
@@ -811,6 +814,9 @@ static const struct ctl_table_class tables[BSREC_N_TABLES] = {
 
     [BSREC_TABLE_NODE].row_ids[0]
     = {&bsrec_node_col_name, NULL, NULL},
+
+    [BSREC_TABLE_PLATFORM].row_ids[0]
+    = {&bsrec_platform_col_name, NULL, NULL},
 
     [BSREC_TABLE_SERVICE].row_ids[0]
     = {&bsrec_service_col_name, NULL, NULL},
