@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "openvswitch/compiler.h"
 #include "smap.h"
 
 struct desired;
@@ -75,6 +76,8 @@ struct collector {
 
     /* For Platform:status: empty if all is well, else one line. */
     char *status;
+
+    int backoff_ms;             /* See collector_next_backoff(). */
 };
 
 extern const struct collector_class docker_collector_class;
@@ -86,5 +89,12 @@ void collector_init(struct collector *, const struct collector_class *,
 void collector_uninit(struct collector *);
 void collector_set_status(struct collector *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
+
+/* Returns how many milliseconds to wait before the next attempt after one that
+ * has failed: each time up to twice as long as the last time, to a maximum,
+ * and a random part of it, so that managers and collectors do not come all at
+ * once to a server that is back. */
+int collector_next_backoff(struct collector *);
+void collector_reset_backoff(struct collector *);
 
 #endif /* manager/collector.h */

@@ -8,7 +8,12 @@
  *
  * Reads a stream of JSON values, as it comes in, within limits: a platform is
  * not trusted to send well-formed, small or shallow values.  Built on json-c's
- * tokener.  Files that include this must not include openvswitch/json.h.
+ * tokener.
+ *
+ * json-c and Open vSwitch's library have a function json_object_put() each.
+ * Files that include <json-c/json.h> are in manager/libcollectors.la, which is
+ * compiled so that the name is json-c's, and must not include
+ * openvswitch/json.h or what includes it, as ovsdb-idl.h.
  *
  * The accessors take any value, NULL too, and return a value of the type that
  * they promise or say that there is none, so that a wrong type in a field is
@@ -25,9 +30,11 @@ struct json_object;
 struct json_limits {
     size_t max_bytes;           /* Of one value. */
     int max_depth;
+    size_t max_parts;           /* Of one value: members and elements of all
+                                 * that is in it. */
 };
 
-#define JSON_LIMITS_DEFAULT { 64 * 1024 * 1024, 64 }
+#define JSON_LIMITS_DEFAULT { 64 * 1024 * 1024, 64, 1000 * 1000 }
 
 struct json_reader;
 
@@ -44,8 +51,9 @@ void json_reader_destroy(struct json_reader *);
 char *json_reader_feed(struct json_reader *, const void *data, size_t size);
 char *json_reader_finish(struct json_reader *);
 
-/* Member 'name' of 'object', borrowed, or NULL.  'path' may have several names
- * with dots between them, none of which has a dot itself. */
+/* Member 'path' of 'object', borrowed, or NULL.  'path' may have several names
+ * with dots between them, none of which has a dot itself.  Here and below, an
+ * empty 'path' is 'object' itself. */
 struct json_object *json_get(struct json_object *, const char *path);
 
 /* A string without NUL bytes in it that is valid UTF-8, or NULL. */

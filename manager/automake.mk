@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Files that include json-c's headers, as collectors do, go into
+# manager_libcollectors_la_SOURCES.  There, json_object_put() is json-c's;
+# everywhere else it is another name of Open vSwitch's function, which has the
+# same name.  All other files but main()'s go into
+# manager_libmanager_la_SOURCES.
+
+noinst_LTLIBRARIES += manager/libcollectors.la manager/libmanager.la
+manager_libcollectors_la_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
+manager_libcollectors_la_CFLAGS = \
+	$(AM_CFLAGS) $(JSON_C_CFLAGS) $(LIBEVENT_CFLAGS)
+manager_libcollectors_la_SOURCES = \
+	manager/json-reader.c \
+	manager/json-reader.h
+manager_libcollectors_la_LIBADD = $(JSON_C_LIBS) manager/libmanager.la
+
+manager_libmanager_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS) $(CURL_CFLAGS)
+manager_libmanager_la_SOURCES = \
+	manager/collector.c \
+	manager/collector.h \
+	manager/desired.c \
+	manager/desired.h \
+	manager/event-loop.c \
+	manager/event-loop.h \
+	manager/http-client.c \
+	manager/http-client.h
+manager_libmanager_la_LIBADD = \
+	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS)
