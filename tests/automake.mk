@@ -116,6 +116,7 @@ SYSTEM_TESTS = \
 	tests/system/control-plane-attack.sh \
 	tests/system/discovery.sh \
 	tests/system/fastpath.sh \
+	tests/system/fastpath-direct.sh \
 	tests/system/kernel-datapath.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
@@ -127,6 +128,7 @@ EXTRA_DIST += \
 	tests/system/common.sh \
 	tests/system/control-plane-attack.py \
 	tests/system/discovery.py \
+	tests/system/fastpath-direct.py \
 	tests/system/kernel-datapath.py \
 	tests/system/openflow.py \
 	tests/system/policy.py \
@@ -134,6 +136,7 @@ EXTRA_DIST += \
 	tests/system/scene.py \
 	tests/system/spoof-matrix.py \
 	tests/system/tamper.py \
+	tests/system/vm-lib.sh \
 	tests/system/wire.py
 
 check-system: all $(check_PROGRAMS)
@@ -160,6 +163,23 @@ tests_test_peer_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
 tests_test_policy_SOURCES = tests/test-policy.c
 tests_test_policy_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_policy_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
+
+# Unit tests of manager/.
+unit_manager_tests = \
+	tests/test-manager-http \
+	tests/test-manager-json
+check_PROGRAMS += $(unit_manager_tests)
+TESTS += $(unit_manager_tests)
+EXTRA_DIST += tests/manager/http-server.py
+tests_test_manager_http_SOURCES = tests/test-manager-http.c
+tests_test_manager_http_CFLAGS = \
+	$(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBEVENT_CFLAGS)
+tests_test_manager_http_LDADD = manager/libmanager.la $(CMOCKA_LIBS)
+tests_test_manager_json_SOURCES = tests/test-manager-json.c
+tests_test_manager_json_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
+tests_test_manager_json_CFLAGS = \
+	$(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSON_C_CFLAGS)
+tests_test_manager_json_LDADD = manager/libcollectors.la $(CMOCKA_LIBS)
 
 # OpenFlow switches: a driver without a policy for tests/of-switch.at.
 check_PROGRAMS += tests/ofsync-driver

@@ -90,10 +90,10 @@
 #                         are dummy interfaces without a namespace).
 #     SANDBOX_BASTION     yes (default), or no: a plain bridge whose only flow
 #                         is NORMAL; services and dependencies are ignored.
-#     SANDBOX_FASTPATH    no (default), or yes: the fast path is on, and
-#                         containers that are added have shadow ports: the
-#                         bridge gets an internal interface instead of the
-#                         host's end of the veth pair (netdev only).
+#     SANDBOX_FASTPATH    no (default), or yes: the fast path is on.  With
+#                         netdev, containers that are added have shadow ports:
+#                         the bridge gets an internal interface instead of the
+#                         host's end of the veth pair.
 #     SANDBOX_BRIDGE      br-int.
 #     SANDBOX_DIR         Logs, databases and temporary files; by default
 #                         /run/bastion-sandbox, which ends with the sandbox.
@@ -487,6 +487,10 @@ sandbox_veth() {
     sandbox_port "v-$1"
 }
 
+sandbox_has_shadow_ports() {
+    [ "$SANDBOX_FASTPATH" = yes ] && [ "$SANDBOX_DATAPATH" = netdev ]
+}
+
 sandbox_mac() {
     # shellcheck source=/dev/null
     (. "$SANDBOX_DIR/containers/$1" && echo "$mac")
@@ -520,7 +524,7 @@ sandbox_create_veth() {
     sandbox_run ip -n "$name" link set eth0 addrgenmode eui64
     # The user-space datapath does not complete partial checksums.  (An
     # internal interface does before it hands packets to the datapath.)
-    if [ "$SANDBOX_FASTPATH" != yes ]; then
+    if [ "$SANDBOX_DATAPATH" = netdev ] && ! sandbox_has_shadow_ports; then
         sandbox_run sandbox_exec "$name" ethtool -K eth0 tx off
     fi
     # shellcheck disable=SC2016
@@ -581,7 +585,7 @@ sandbox_add_container() {
         || sandbox_die "container $name: no network \"${service%%/*}\""
     printf '%s\n' "service=$service" "port=$port" "bridge=$bridge" \
         "mac=$mac" "ips='${ips[*]}'" > "$SANDBOX_DIR/containers/$name"
-    if [ "$SANDBOX_FASTPATH" = yes ]; then
+    if sandbox_has_shadow_ports; then
         veth=$(sandbox_veth "$name")
     fi
     if [ "$SANDBOX_DATAPATH" != dummy ]; then

@@ -8,24 +8,14 @@
 
 set -u
 
-# On the real machine: starts this script again in the emulated one.
-vm=$abs_top_srcdir/tests/vm/run
-if [ "${BASTION_TEST_VM-}" != yes ]; then
-    command -v qemu-system-x86_64 > /dev/null \
-        || { echo "skipped: no qemu-system-x86_64"; exit 77; }
-    "$vm" --fetch \
-        || { echo "skipped: no kernel; see \"$vm --fetch\""; exit 77; }
-    BASTION_TEST_VM=yes exec "$vm" --timeout=280 -- bash "$0"
+# shellcheck source=vm-lib.sh
+. "$abs_top_srcdir/tests/system/vm-lib.sh"
+if vm_is_real; then
+    vm_run 6.1 280
+    exit
 fi
+vm_start sctp || exit 1
 
-modprobe -a openvswitch sctp || exit 1
-
-# ovs-vswitchd 3.1 counts no processors, and so starts no handlers, while the
-# machine has been up for less than 10 s: see count_cpu_cores().
-until [ "$(cut -d. -f1 /proc/uptime)" -gt 10 ]; do sleep 0.2; done
-
-export ASAN_OPTIONS+=":log_path=$PWD/sanitizer"
-export UBSAN_OPTIONS+=":log_path=$PWD/sanitizer"
 SANDBOX_DATAPATH=system
 # shellcheck source=common.sh
 . "$abs_top_srcdir/tests/system/common.sh"
@@ -45,12 +35,4 @@ sandbox_add_dependency web/other web/server udp:53
 sandbox_add_dependency web/server web/other udp:53
 sandbox_sync
 python "$tests/kernel-datapath.py"
-status=$?
-
-# What is in files ends with the machine.
-sandbox_stop
-[ $status = 0 ] || tail -n 30 bastion-controller.log ovs-vswitchd.log
-for file in sanitizer.*; do
-    [ ! -e "$file" ] || { cat "$file"; status=1; }
-done
-exit $status
+vm_finish $?
