@@ -12,6 +12,7 @@
 #include "controller/map-table.h"
 #include "controller/netmap.h"
 #include "controller/node-ovs.h"
+#include "coverage.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/ofp-port.h"
@@ -23,11 +24,22 @@
 
 VLOG_DEFINE_THIS_MODULE(fastpath_driver);
 
+COVERAGE_DEFINE(fastpath_place);
+
+/* All that decides who is on the fast path. */
+struct inputs {
+    bool enabled;
+    uint64_t ports;             /* node_ovs_get_seqno(). */
+    uint64_t netmap;            /* struct netmap's 'seqno'. */
+    uint64_t fastpath;          /* fastpath_get_seqno(), 0 without. */
+};
+
 struct fastpath_driver {
     char *directory;
     bool enabled;
     struct fastpath *fastpath;  /* NULL if there is nothing to do. */
     struct sset veths;          /* Those that are not off. */
+    struct inputs placed;       /* Where the containers have been placed by. */
     bool ready;                 /* The compiler has run. */
     bool cleaned;               /* Nothing of an earlier controller is left. */
     bool adopted;               /* The maps have what is desired, no more. */
@@ -152,24 +164,35 @@ run_endpoint(struct fastpath_driver *d, const struct node_ovs *node_ovs,
                           endpoint->interface, p.reason ? 0 : ifindex, mtu);
 }
 
+static struct inputs
+get_inputs(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
+           const struct compiler *compiler)
+{
+    return (struct inputs) {
+        .enabled = d->enabled,
+        .ports = node_ovs_get_seqno(node_ovs),
+        .netmap = compiler_get_netmap(compiler)->seqno,
+        .fastpath = d->fastpath ? fastpath_get_seqno(d->fastpath) : 0,
+    };
+}
+
+static bool
+inputs_are_equal(const struct inputs *a, const struct inputs *b)
+{
+    return (a->enabled == b->enabled && a->ports == b->ports
+            && a->netmap == b->netmap && a->fastpath == b->fastpath);
+}
+
 /* Puts every container on the fast path that can be, and takes off those that
  * are gone. */
-void
-fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
-                    struct compiler *compiler)
+static void
+place_endpoints(struct fastpath_driver *d, const struct node_ovs *node_ovs,
+                struct compiler *compiler)
 {
     const struct netmap_endpoint *endpoint;
     struct sset veths = SSET_INITIALIZER(&veths);
 
-    if (!d->ready) {
-        /* Before the compiler has run, there are no endpoints. */
-        d->ready = true;
-        poll_immediate_wake();
-        return;
-    }
-    if (d->fastpath) {
-        fastpath_run(d->fastpath);
-    }
+    COVERAGE_INC(fastpath_place);
     HMAP_FOR_EACH (endpoint, hmap_node,
                    &compiler_get_netmap(compiler)->endpoints) {
         run_endpoint(d, node_ovs, endpoint, compiler, &veths);
@@ -182,6 +205,27 @@ fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
         }
     } else if (d->fastpath || !d->cleaned) {
         stop(d);
+    }
+}
+
+void
+fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
+                    struct compiler *compiler)
+{
+    if (!d->ready) {
+        /* Before the compiler has run, there are no endpoints. */
+        d->ready = true;
+        poll_immediate_wake();
+        return;
+    }
+    if (d->fastpath) {
+        fastpath_run(d->fastpath);
+    }
+
+    struct inputs inputs = get_inputs(d, node_ovs, compiler);
+    if (!inputs_are_equal(&inputs, &d->placed)) {
+        place_endpoints(d, node_ovs, compiler);
+        d->placed = get_inputs(d, node_ovs, compiler);
     }
 }
 
@@ -205,6 +249,9 @@ fastpath_driver_compiled(struct fastpath_driver *d, struct compiler *compiler)
 {
     struct map_table *maps = compiler_get_maps(compiler);
 
+    if (compiler_get_netmap(compiler)->seqno != d->placed.netmap) {
+        poll_immediate_wake();
+    }
     if (!is_usable(d)) {
         return;
     }

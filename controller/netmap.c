@@ -28,6 +28,7 @@ netmap_init(struct netmap *netmap)
     hmap_init(&netmap->addresses);
     netmap->host_addresses = NULL;
     netmap->n_host_addresses = 0;
+    netmap->seqno = 0;
 }
 
 void
@@ -206,6 +207,7 @@ netmap_add_network(struct netmap *netmap, struct netmap_network *network)
 {
     hmap_insert(&netmap->networks, &network->hmap_node,
                 uuid_hash(&network->uuid));
+    netmap->seqno++;
 }
 
 void
@@ -222,6 +224,7 @@ netmap_add_endpoint(struct netmap *netmap, struct netmap_endpoint *endpoint)
 
     hmap_insert(&netmap->endpoints, &endpoint->hmap_node,
                 uuid_hash(&endpoint->uuid));
+    netmap->seqno++;
     for (size_t i = 0; i < endpoint->n_ips; i++) {
         struct netmap_address *address = xmalloc(sizeof *address);
 
@@ -245,6 +248,7 @@ void
 netmap_remove_network(struct netmap *netmap, struct netmap_network *network)
 {
     hmap_remove(&netmap->networks, &network->hmap_node);
+    netmap->seqno++;
     free(network->name);
     free(network->bridge);
     free(network->subnets);
@@ -282,6 +286,7 @@ netmap_remove_endpoint(struct netmap *netmap, struct netmap_endpoint *endpoint)
         }
     }
     hmap_remove(&netmap->endpoints, &endpoint->hmap_node);
+    netmap->seqno++;
     free(endpoint->name);
     free(endpoint->interface);
     free(endpoint->ips);

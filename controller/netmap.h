@@ -109,6 +109,8 @@ struct netmap {
     struct hmap addresses;      /* By network and address. */
     struct in6_addr *host_addresses;
     size_t n_host_addresses;
+    uint64_t seqno;             /* Changes whenever 'networks' or 'endpoints'
+                                 * does. */
 };
 
 void netmap_init(struct netmap *);

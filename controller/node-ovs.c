@@ -39,6 +39,7 @@ struct node_ovs {
     struct ovsdb_idl_txn *txn;  /* Non-NULL between run and wait. */
     char *remote;
     unsigned int seqno;         /* Of the contents that were read last. */
+    uint64_t n_reads;
     bool has_contents;
 
     struct shash bridges;       /* Contains "struct node_bridge"s. */
@@ -303,6 +304,12 @@ node_ovs_get_bridges(const struct node_ovs *no)
     return &no->bridges;
 }
 
+uint64_t
+node_ovs_get_seqno(const struct node_ovs *no)
+{
+    return no->n_reads;
+}
+
 const struct node_bridge *
 node_ovs_find_datapath_id(const struct node_ovs *no, uint64_t datapath_id)
 {
@@ -540,6 +547,7 @@ node_ovs_read(struct node_ovs *no, struct compiler *compiler,
     struct shash bridges = SHASH_INITIALIZER(&bridges);
 
     COVERAGE_INC(node_ovs_read);
+    no->n_reads++;
     for (size_t i = 0; i < cfg->n_bridges; i++) {
         const struct ovsrec_bridge *row = cfg->bridges[i];
         shash_add_once(&bridges, row->name,

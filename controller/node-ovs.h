@@ -84,6 +84,9 @@ const char *node_ovs_get_version(const struct node_ovs *);
 /* Bridge name -> "struct node_bridge".  Valid until node_ovs_run(). */
 const struct shash *node_ovs_get_bridges(const struct node_ovs *);
 
+/* Returns a number that changes whenever the bridges have been read again. */
+uint64_t node_ovs_get_seqno(const struct node_ovs *);
+
 /* NULL if no bridge has that datapath ID. */
 const struct node_bridge *node_ovs_find_datapath_id(const struct node_ovs *,
                                                     uint64_t datapath_id);

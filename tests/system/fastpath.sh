@@ -209,6 +209,22 @@ check "TCP to a port without fast path" connects 10.32.0.5
 check "maps agree with the database" \
     ovs-appctl -t bastion-controller bastion/verify
 
+# What is not about ports and containers does not cost their number.
+n_placed() {
+    ovs-appctl -t bastion-controller coverage/read-counter fastpath_place
+}
+is_not_placed_again() {
+    local before after
+    before=$(n_placed)
+    sandbox_add_dependency web/other web/server tcp:9
+    sandbox_run bastionctl --wait=node dependency-del web/other web/server
+    after=$(n_placed)
+    echo "placed $before, then $after times"
+    [ "$before" -gt 0 ] && [ "$after" -eq "$before" ]
+}
+check "a dependency does not make it look at all containers" \
+    is_not_placed_again
+
 # What is not.
 for ip in 10.32.0.2 10.32.0.4 fd00:32::4; do
     refuse "no connection from the server to $ip" connects $ip server
