@@ -12,7 +12,9 @@ manager_libcollectors_la_CFLAGS = \
 	$(AM_CFLAGS) $(JSON_C_CFLAGS) $(LIBEVENT_CFLAGS)
 manager_libcollectors_la_SOURCES = \
 	manager/json-reader.c \
-	manager/json-reader.h
+	manager/json-reader.h \
+	manager/kubernetes-parse.c \
+	manager/kubernetes-parse.h
 manager_libcollectors_la_LIBADD = $(JSON_C_LIBS) manager/libmanager.la
 
 manager_libmanager_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS) $(CURL_CFLAGS)
@@ -24,6 +26,12 @@ manager_libmanager_la_SOURCES = \
 	manager/event-loop.c \
 	manager/event-loop.h \
 	manager/http-client.c \
-	manager/http-client.h
+	manager/http-client.h \
+	manager/kubernetes-model.c \
+	manager/kubernetes-model.h \
+	manager/netpol-classes.c \
+	manager/netpol-classes.h \
+	manager/netpol.c \
+	manager/netpol.h
 manager_libmanager_la_LIBADD = \
 	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS)

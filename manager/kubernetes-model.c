@@ -20,8 +20,9 @@ void
 k8s_selector_destroy(struct k8s_selector *selector)
 {
     for (size_t i = 0; i < selector->n; i++) {
-        free(selector->requirements[i].key);
-        sset_destroy(&selector->requirements[i].values);
+        free(selector->requirements[i]->key);
+        sset_destroy(&selector->requirements[i]->values);
+        free(selector->requirements[i]);
     }
     free(selector->requirements);
     k8s_selector_init(selector);
@@ -32,9 +33,9 @@ struct k8s_requirement *
 k8s_selector_add(struct k8s_selector *selector, const char *key,
                  enum k8s_operator operator)
 {
-    struct k8s_requirement *requirement = GROW(selector->requirements,
-                                               selector->n);
+    struct k8s_requirement *requirement = xmalloc(sizeof *requirement);
 
+    *GROW(selector->requirements, selector->n) = requirement;
     requirement->key = xstrdup(key);
     requirement->operator = operator;
     sset_init(&requirement->values);
@@ -73,7 +74,7 @@ k8s_selector_matches(const struct k8s_selector *selector,
         return false;
     }
     for (size_t i = 0; i < selector->n; i++) {
-        if (!requirement_holds(&selector->requirements[i], labels)) {
+        if (!requirement_holds(selector->requirements[i], labels)) {
             return false;
         }
     }
@@ -363,9 +364,10 @@ k8s_objects_clear(enum k8s_kind kind, struct shash *objects)
 {
     struct shash_node *node;
 
-    SHASH_FOR_EACH_SAFE (node, objects) {
-        k8s_object_destroy(kind, shash_steal(objects, node));
+    SHASH_FOR_EACH (node, objects) {
+        k8s_object_destroy(kind, node->data);
     }
+    shash_clear(objects);
 }
 
 void

@@ -45,7 +45,7 @@ struct k8s_requirement {
 struct k8s_selector {
     bool malformed;             /* Selects nothing. */
     size_t n;
-    struct k8s_requirement *requirements;
+    struct k8s_requirement **requirements;
 };
 
 void k8s_selector_init(struct k8s_selector *);

@@ -43,7 +43,7 @@ static void
 add_selector(struct shash *words, const struct k8s_selector *selector)
 {
     for (size_t i = 0; !selector->malformed && i < selector->n; i++) {
-        const struct k8s_requirement *r = &selector->requirements[i];
+        const struct k8s_requirement *r = selector->requirements[i];
         struct word *word = add_word(words, 'l', r->key);
         const char *value;
 
@@ -171,48 +171,306 @@ put_port(struct ds *signature, const struct k8s_pod *pod, const char *port)
     }
 }
 
-/* Appends what policies can see of 'pod', given all that they look at. */
+/* Adds all 'from' to 'words'. */
+static void
+merge_words(struct shash *words, const struct shash *from)
+{
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, from) {
+        const struct word *word = node->data;
+        struct word *to = add_word(words, node->name[0], node->name + 1);
+        const char *value;
+
+        to->presence |= word->presence;
+        SSET_FOR_EACH (value, &word->values) {
+            sset_add(&to->values, value);
+        }
+    }
+}
+
+/* Returns what a person would call pods like 'pod': the values in its
+ * signature. */
+static char *
+describe(const struct k8s_pod *pod, const struct shash_node **words, size_t n)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    ds_put_cstr(&s, pod->namespace);
+    for (size_t i = 0; i < n; i++) {
+        const struct word *word = words[i]->data;
+        const char *value = (words[i]->name[0] == 'l'
+                             ? smap_get(&pod->labels, words[i]->name + 1)
+                             : NULL);
+
+        if (value && value[0] && sset_contains(&word->values, value)) {
+            ds_put_format(&s, ".%s", value);
+        }
+    }
+    return ds_steal_cstr(&s);
+}
+
+/* The names of services without a selector, by the pods that are their
+ * endpoints: "NAMESPACE/NAME" -> struct sset. */
+static void
+collect_endpoints(const struct k8s_cluster *cluster, struct shash *endpoints)
+{
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &cluster->objects[K8S_ENDPOINTS]) {
+        const struct k8s_endpoints *e = node->data;
+        char *key = e->service ? xasprintf("%s/%s", e->namespace, e->service)
+                               : NULL;
+        const struct k8s_service *service
+            = key ? shash_find_data(&cluster->objects[K8S_SERVICES], key)
+                  : NULL;
+
+        free(key);
+        if (!service || service->has_selector) {
+            continue;
+        }
+
+        const char *name;
+        SSET_FOR_EACH (name, &e->pods) {
+            char *pod = xasprintf("%s/%s", e->namespace, name);
+            struct sset *services = shash_find_data(endpoints, pod);
+
+            if (!services) {
+                services = xmalloc(sizeof *services);
+                sset_init(services);
+                shash_add(endpoints, pod, services);
+            }
+            sset_add(services, e->service);
+            free(pod);
+        }
+    }
+}
+
+static void
+put_endpoints(struct ds *signature, const struct sset *services)
+{
+    const char **sorted = sset_sort(services);
+
+    for (size_t i = 0; i < sset_count(services); i++) {
+        ds_put_format(signature, "\n>%s", sorted[i]);
+    }
+    free(sorted);
+}
+
 static void
 put_signature(struct ds *signature, const struct k8s_pod *pod,
-              const struct shash_node **all, size_t n_all,
-              const struct shash_node **own, size_t n_own)
+              const struct shash_node **words, size_t n)
 {
-    size_t i = 0, j = 0;
-
     ds_put_cstr(signature, pod->namespace);
-    while (i < n_all || j < n_own) {
-        int cmp = (i >= n_all ? 1
-                   : j >= n_own ? -1
-                   : strcmp(all[i]->name, own[j]->name));
-        const char *name = cmp <= 0 ? all[i]->name : own[j]->name;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = words[i]->name + 1;
 
-        if (name[0] == 'p') {
-            put_port(signature, pod, name + 1);
+        if (words[i]->name[0] == 'p') {
+            put_port(signature, pod, text);
         } else {
-            struct word both = {
-                .values = SSET_INITIALIZER(&both.values)
-            };
-            const struct word *word;
-
-            if (!cmp) {
-                const struct word *a = all[i]->data;
-                const struct word *b = own[j]->data;
-
-                both.presence = a->presence || b->presence;
-                sset_clone(&both.values, &a->values);
-
-                const char *value;
-                SSET_FOR_EACH (value, &b->values) {
-                    sset_add(&both.values, value);
-                }
-                word = &both;
-            } else {
-                word = cmp < 0 ? all[i]->data : own[j]->data;
-            }
-            put_label(signature, pod, name + 1, word);
-            sset_destroy(&both.values);
+            put_label(signature, pod, text, words[i]->data);
         }
-        i += cmp <= 0;
-        j += cmp >= 0;
     }
+}
+
+static struct pod_class *
+get_class(struct pod_classes *classes, struct pod_namespace *namespace,
+          const char *signature, const struct k8s_pod *pod,
+          const struct shash_node **words, size_t n)
+{
+    uint32_t hash = hash_string(signature, 0);
+    struct pod_class *class;
+
+    HMAP_FOR_EACH_WITH_HASH (class, node, hash, &namespace->classes) {
+        if (!strcmp(class->signature, signature)) {
+            return class;
+        }
+    }
+
+    char *readable = describe(pod, words, n);
+
+    class = xzalloc(sizeof *class);
+    class->signature = xstrdup(signature);
+    class->name = pod_name_make(namespace->name, readable, signature,
+                                !strcmp(signature, namespace->name));
+    class->namespace = namespace;
+    class->pod = pod;
+    hmap_insert(&namespace->classes, &class->node, hash);
+    classes->n++;
+    free(readable);
+    return class;
+}
+
+static void
+add_words(struct pod_classes *classes, const struct k8s_cluster *cluster,
+          const struct pod_class_options *options)
+{
+    struct shash all = SHASH_INITIALIZER(&all);
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &cluster->objects[K8S_NETPOLS]) {
+        const struct k8s_netpol *netpol = node->data;
+
+        add_netpol(netpol, get_namespace(classes, cluster,
+                                         netpol->namespace)->words, &all);
+    }
+    if (options->services) {
+        SHASH_FOR_EACH (node, &cluster->objects[K8S_SERVICES]) {
+            const struct k8s_service *service = node->data;
+
+            add_service(service, get_namespace(classes, cluster,
+                                               service->namespace)->words);
+        }
+    }
+
+    SHASH_FOR_EACH (node, &cluster->objects[K8S_PODS]) {
+        const struct k8s_pod *pod = node->data;
+
+        get_namespace(classes, cluster, pod->namespace);
+    }
+    SHASH_FOR_EACH (node, &classes->namespaces) {
+        const struct pod_namespace *namespace = node->data;
+
+        merge_words(namespace->words, &all);
+    }
+    destroy_words(&all);
+}
+
+/* Puts the pods of 'cluster' into classes. */
+void
+pod_classes_init(struct pod_classes *classes,
+                 const struct k8s_cluster *cluster,
+                 const struct pod_class_options *options)
+{
+    struct shash sorted = SHASH_INITIALIZER(&sorted);
+    struct shash endpoints = SHASH_INITIALIZER(&endpoints);
+    struct ds signature = DS_EMPTY_INITIALIZER;
+    const struct shash_node *node;
+
+    shash_init(&classes->namespaces);
+    shash_init(&classes->pods);
+    classes->n = 0;
+    add_words(classes, cluster, options);
+    SHASH_FOR_EACH (node, &classes->namespaces) {
+        const struct pod_namespace *namespace = node->data;
+
+        shash_add(&sorted, node->name, shash_sort(namespace->words));
+    }
+    if (options->services) {
+        collect_endpoints(cluster, &endpoints);
+    }
+
+    SHASH_FOR_EACH (node, &cluster->objects[K8S_PODS]) {
+        const struct k8s_pod *pod = node->data;
+
+        if (pod->host_network || pod->completed
+            || (options->namespaces
+                && !sset_contains(options->namespaces, pod->namespace))) {
+            continue;
+        }
+
+        struct pod_namespace *namespace
+            = shash_find_data(&classes->namespaces, pod->namespace);
+        const struct shash_node **words = shash_find_data(&sorted,
+                                                          pod->namespace);
+        size_t n = shash_count(namespace->words);
+        const struct sset *services = shash_find_data(&endpoints, node->name);
+
+        ds_clear(&signature);
+        put_signature(&signature, pod, words, n);
+        if (services) {
+            put_endpoints(&signature, services);
+        }
+        if (options->depends_on && pod->depends_on) {
+            ds_put_format(&signature, "\n@%s", pod->depends_on);
+        }
+        shash_add(&classes->pods, node->name,
+                  get_class(classes, namespace, ds_cstr(&signature), pod,
+                            words, n));
+    }
+
+    ds_destroy(&signature);
+    SHASH_FOR_EACH (node, &endpoints) {
+        sset_destroy(node->data);
+    }
+    shash_destroy_free_data(&endpoints);
+    shash_destroy_free_data(&sorted);
+}
+
+void
+pod_classes_destroy(struct pod_classes *classes)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &classes->namespaces) {
+        struct pod_namespace *namespace = node->data;
+        struct pod_class *class;
+
+        HMAP_FOR_EACH_POP (class, node, &namespace->classes) {
+            free(class->signature);
+            free(class->name);
+            free(class);
+        }
+        hmap_destroy(&namespace->classes);
+        destroy_words(namespace->words);
+        free(namespace->words);
+    }
+    shash_destroy_free_data(&classes->namespaces);
+    shash_destroy(&classes->pods);
+}
+
+/* Labels of a namespace that is not known (yet) match nothing that looks at
+ * them, not even a selector that asks for a label to be absent. */
+bool
+pod_namespace_matches(const struct pod_namespace *namespace,
+                      const struct k8s_selector *selector)
+{
+    return (namespace->object
+            ? k8s_selector_matches(selector, &namespace->object->labels)
+            : !selector->malformed && !selector->n);
+}
+
+/* Returns 'text' with each character that a name must not have replaced, and
+ * at most 'max_len' long. */
+static char *
+sanitize(const char *text, size_t max_len)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    char *s = xmemdup0(text, MIN(strlen(text), max_len));
+
+    for (char *p = s; *p; p++) {
+        if (!strchr(good, *p) || (p == s && (*p == '.' || *p == '-'))) {
+            *p = '_';
+        }
+    }
+    return s;
+}
+
+/* A namespace's name has no dots, so that those of different namespaces have
+ * different beginnings up to the first dot.  That a namespace is called
+ * otherwise is not possible in Kubernetes; if it is told so nevertheless, the
+ * hash keeps names apart. */
+char *
+pod_name_make(const char *namespace, const char *readable, const char *unique,
+              bool readable_is_unique)
+{
+    char *error = name_check(readable);
+    char *name;
+
+    if (!error && readable_is_unique && !strchr(namespace, '.')) {
+        return xstrdup(readable);
+    }
+    free(error);
+
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    sha1_bytes(unique, strlen(unique), digest);
+
+    char hex[SHA1_HEX_DIGEST_LEN + 1];
+    sha1_to_hex(digest, hex);
+
+    char *s = sanitize(readable, 200);
+    name = xasprintf("%s%s-%.16s", s, strchr(s, '.') ? "" : ".", hex);
+    free(s);
+    return name;
 }

@@ -72,13 +72,12 @@ void pod_classes_init(struct pod_classes *, const struct k8s_cluster *,
                       const struct pod_class_options *);
 void pod_classes_destroy(struct pod_classes *);
 
-/* Whether all of the class's pods match 'pods' or, if 'namespaces' is nonnull,
- * their namespace matches it. */
 bool pod_namespace_matches(const struct pod_namespace *,
-                           const struct k8s_selector *namespaces);
+                           const struct k8s_selector *);
 
-/* Returns a name that name_check() takes, the same for the same arguments and
- * another one for others.  'readable' need not be unique, 'unique' must be. */
+/* Returns a name that name_check() takes and that says 'readable' as far as
+ * possible: exactly, if that is valid and 'readable_is_unique'.  Different
+ * 'unique' make different names. */
 char *pod_name_make(const char *namespace, const char *readable,
                     const char *unique, bool readable_is_unique);
 
