@@ -11,6 +11,7 @@
 #include "openvswitch/ofp-monitor.h"
 #include "openvswitch/ofp-msgs.h"
 #include "openvswitch/ofp-protocol.h"
+#include "openvswitch/ofp-switch.h"
 #include "openvswitch/ofpbuf.h"
 
 #define BUNDLE_FLAGS (OFPBF_ATOMIC | OFPBF_ORDERED)
@@ -25,6 +26,20 @@ of_encode_controller_id(enum ofp_version version, uint16_t controller_id)
 
     nci->controller_id = htons(controller_id);
     return msg;
+}
+
+struct ofpbuf *
+of_encode_switch_config(enum ofp_version version)
+{
+    /* ovs-vswitchd sends packet-ins to those who connect to its management
+     * socket only if they have set a length. */
+    struct ofputil_switch_config config = {
+        .frag = OFPUTIL_FRAG_NORMAL,
+        .miss_send_len = OFP_DEFAULT_MISS_SEND_LEN,
+        .invalid_ttl_to_controller = -1,
+    };
+
+    return ofputil_encode_set_config(&config, version);
 }
 
 struct ofpbuf *

@@ -21,6 +21,9 @@ struct ofpbuf;
 struct ofpbuf *of_encode_controller_id(enum ofp_version,
                                        uint16_t controller_id);
 
+/* Asks a switch that we have called for asynchronous messages at all. */
+struct ofpbuf *of_encode_switch_config(enum ofp_version);
+
 /* Asks for packet-ins and for the counters of flows that go, and for no other
  * asynchronous messages. */
 struct ofpbuf *of_encode_async_config(enum ofp_version);

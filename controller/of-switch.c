@@ -275,15 +275,15 @@ of_switch_alloc(void)
 }
 
 struct of_switch *
-of_switch_create(struct vconn *accepted)
+of_switch_create(struct vconn *vconn)
 {
     struct of_switch *sw = of_switch_alloc();
 
-    vconn_set_allowed_versions(accepted, OF_SWITCH_VERSIONS);
+    vconn_set_allowed_versions(vconn, OF_SWITCH_VERSIONS);
     sw->rconn = rconn_create(OF_SWITCH_PROBE_INTERVAL, 0, DSCP_DEFAULT,
                              OF_SWITCH_VERSIONS);
-    sw->name = xstrdup(vconn_get_name(accepted));
-    rconn_connect_unreliably(sw->rconn, accepted, NULL);
+    sw->name = xstrdup(vconn_get_name(vconn));
+    rconn_connect_unreliably(sw->rconn, vconn, NULL);
     set_state(sw, S_CONNECTING, HANDSHAKE_TIMEOUT);
     return sw;
 }
@@ -715,6 +715,7 @@ start_handshake(struct of_switch *sw)
         sw->version, PIPELINE_CONTROLLER_ID));
     send_msg(sw, ofputil_encode_set_packet_in_format(sw->version,
                                                      OFPUTIL_PACKET_IN_NXT2));
+    send_msg(sw, of_encode_switch_config(sw->version));
     send_msg(sw, of_encode_async_config(sw->version));
     sw->features_xid = send_msg(
         sw, ofpraw_alloc(OFPRAW_OFPT_FEATURES_REQUEST, sw->version, 0));

@@ -6,7 +6,7 @@
 /* OpenFlow switch
  * ===============
  *
- * One object per accepted OpenFlow connection.  It makes the flows of the
+ * One object per OpenFlow connection.  It makes the flows of the
  * bridge at the other end equal to a desired flow table and keeps them so.
  *
  * Life of a connection:
@@ -133,9 +133,9 @@ struct of_switch_status {
     long long int last_error_time;  /* Ms on the wall clock. */
 };
 
-/* Creates a switch on connection 'accepted', which comes from
- * pvconn_accept() and which it takes ownership of. */
-struct of_switch *of_switch_create(struct vconn *accepted);
+/* Creates a switch on 'vconn', which comes from pvconn_accept() or
+ * vconn_open() and which it takes ownership of. */
+struct of_switch *of_switch_create(struct vconn *);
 void of_switch_run(struct of_switch *);
 void of_switch_wait(struct of_switch *);
 void of_switch_destroy(struct of_switch *);

@@ -16,6 +16,7 @@
 #include "controller/of-switch.h"
 #include "controller/pipeline.h"
 #include "coverage.h"
+#include "dirs.h"
 #include "dp-packet.h"
 #include "openflow/openflow.h"
 #include "openvswitch/dynamic-string.h"
@@ -27,12 +28,15 @@
 #include "openvswitch/vlog.h"
 #include "simap.h"
 #include "socket-util.h"
+#include "stream.h"
+#include "svec.h"
 #include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(switches);
 
 COVERAGE_DEFINE(switches_accepted);
+COVERAGE_DEFINE(switches_dialed);
 COVERAGE_DEFINE(switches_full);
 COVERAGE_DEFINE(switches_nd_reply);
 COVERAGE_DEFINE(switches_nd_refused);
@@ -54,6 +58,10 @@ static struct vlog_rate_limit audit_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 /* The database may be later than the connection. */
 #define UNKNOWN_GRACE 5000      /* Milliseconds. */
 
+/* A bridge that does not come by itself for so long is called.  Then, and
+ * whenever that fails, it gets as much time again. */
+#define DIAL_INTERVAL 500       /* Milliseconds. */
+
 struct switches {
     struct pvconn **listeners;
     size_t n_listeners, allocated_listeners;
@@ -65,9 +73,13 @@ struct switches {
     uint64_t version;
     int audit_interval;
     unsigned long long int n_audits; /* Of connections that are gone. */
+
+    /* When to call the bridges that are not there, LLONG_MAX if all are. */
+    long long int next_dial;
 };
 
-static void connection_create(struct switches *, struct vconn *);
+static void connection_create(struct switches *, struct vconn *,
+                              const char *dialed);
 static void connection_destroy(struct switches_connection *);
 static void assign_roles(struct switches *, const struct node_ovs *,
                          const struct compiler *, bool ready);
@@ -83,6 +95,7 @@ switches_create(void)
 
     ovs_list_init(&switches->connections);
     switches->audit_interval = OF_SWITCH_AUDIT_INTERVAL;
+    switches->next_dial = time_msec() + DIAL_INTERVAL;
     return switches;
 }
 
@@ -184,7 +197,155 @@ accept_connections(struct switches *switches, struct pvconn *listener)
             return;
         }
         COVERAGE_INC(switches_accepted);
-        connection_create(switches, vconn);
+        connection_create(switches, vconn, NULL);
+    }
+}
+
+/* Calling bridges. */
+
+static bool
+is_same_socket_file(const char *a, const char *b)
+{
+    char *abs_a = abs_file_name(ovs_rundir(), a);
+    char *abs_b = abs_file_name(ovs_rundir(), b);
+    bool equal = !strcmp(abs_a, abs_b);
+
+    free(abs_a);
+    free(abs_b);
+    return equal;
+}
+
+static bool
+is_same_port(const char *listener, const struct sockaddr_storage *ss)
+{
+    struct sockaddr_storage listener_ss;
+
+    return (inet_parse_passive(listener, OFP_PORT, &listener_ss, false, NULL)
+            && ss_get_port(&listener_ss) == ss_get_port(ss));
+}
+
+/* Is 'target', of a bridge on this host, one of our listeners? */
+static bool
+is_listener(const struct switches *switches, const char *target)
+{
+    bool is_unix = !strncmp(target, "unix:", 5);
+    struct sockaddr_storage ss;
+
+    if (!is_unix
+        && (!stream_parse_target_with_default_port(target, OFP_PORT, &ss)
+            || !is_loopback(&ss))) {
+        return false;
+    }
+    for (size_t i = 0; i < switches->n_listeners; i++) {
+        const char *name = pvconn_get_name(switches->listeners[i]);
+
+        /* "unix:FILE" and "punix:FILE", "tcp:..." and "ptcp:...". */
+        if (is_unix
+            ? (!strncmp(name, "punix:", 6)
+               && is_same_socket_file(name + 6, target + 5))
+            : (!strncmp(name + 1, target, 4) && is_same_port(name + 5, &ss))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May we call 'bridge', that is, has it been told to come to us, and does a
+ * network name it? */
+static bool
+may_dial(const struct switches *switches, const struct node_bridge *bridge,
+         const struct compiler *compiler)
+{
+    if (!bridge || !compiler_get_flows(compiler, bridge->name)) {
+        return false;
+    }
+    for (size_t i = 0; i < bridge->controllers.n; i++) {
+        if (is_listener(switches, bridge->controllers.names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns another connection of 'bridge' than 'except' that is not plain TCP,
+ * or NULL. */
+static const struct switches_connection *
+find_trusted(const struct switches *switches, const char *bridge,
+             const struct switches_connection *except)
+{
+    const struct switches_connection *conn;
+
+    LIST_FOR_EACH (conn, list_node, &switches->connections) {
+        const char *name = conn->dialed ? conn->dialed : conn->bridge;
+
+        if (conn != except && !conn->plain_tcp && name
+            && !strcmp(name, bridge)) {
+            return conn;
+        }
+    }
+    return NULL;
+}
+
+/* Calls bridges that have not come, or only over plain TCP. */
+static void
+dial_bridges(struct switches *switches, const struct node_ovs *node_ovs,
+             const struct compiler *compiler)
+{
+    long long int next_dial = LLONG_MAX;
+    const struct shash_node *node;
+
+    SHASH_FOR_EACH (node, node_ovs_get_bridges(node_ovs)) {
+        if (!may_dial(switches, node->data, compiler)
+            || find_trusted(switches, node->name, NULL)) {
+            continue;
+        }
+        next_dial = MIN(switches->next_dial, time_msec() + DIAL_INTERVAL);
+        if (time_msec() < switches->next_dial) {
+            continue;
+        }
+
+        char *name = xasprintf("unix:%s/%s.mgmt", ovs_rundir(), node->name);
+        struct vconn *vconn;
+        int error = vconn_open(name, OF_SWITCH_VERSIONS, DSCP_DEFAULT,
+                               &vconn);
+        if (!error) {
+            COVERAGE_INC(switches_dialed);
+            connection_create(switches, vconn, node->name);
+        } else {
+            VLOG_DBG_RL(&rl, "%s: %s", name, ovs_strerror(error));
+        }
+        free(name);
+        next_dial = time_msec() + DIAL_INTERVAL;
+    }
+    switches->next_dial = next_dial;
+}
+
+/* Hangs up where a bridge has been told not to come any more, or has come by
+ * itself.  Before anything is received, so that the user has heard of the
+ * acknowledgement that it waits for. */
+static void
+hang_up(struct switches *switches, const struct node_ovs *node_ovs)
+{
+    const struct shash *bridges = node_ovs_get_bridges(node_ovs);
+    struct switches_connection *conn;
+
+    LIST_FOR_EACH_SAFE (conn, list_node, &switches->connections) {
+        if (!conn->dialed) {
+            continue;
+        }
+
+        const struct node_bridge *bridge = shash_find_data(bridges,
+                                                           conn->dialed);
+        bool wanted = false;
+        for (size_t i = 0; bridge && i < bridge->controllers.n; i++) {
+            wanted |= is_listener(switches, bridge->controllers.names[i]);
+        }
+        if (!wanted
+            || (find_trusted(switches, conn->dialed, conn)
+                && (conn->role == SWITCH_UNNAMED
+                    || of_switch_is_synced(conn->of_switch)))) {
+            connection_destroy(conn);
+        }
     }
 }
 
@@ -193,6 +354,10 @@ switches_run(struct switches *switches, const struct node_ovs *node_ovs,
              const struct compiler *compiler, bool ready)
 {
     switches->compiler = compiler;
+    if (ready) {
+        hang_up(switches, node_ovs);
+        dial_bridges(switches, node_ovs, compiler);
+    }
     for (size_t i = 0; i < switches->n_listeners; i++) {
         accept_connections(switches, switches->listeners[i]);
     }
@@ -219,6 +384,9 @@ switches_wait(struct switches *switches)
         if (switches->n_connections < max_connections(listener)) {
             pvconn_wait(listener);
         }
+    }
+    if (switches->next_dial != LLONG_MAX) {
+        poll_timer_wait_until(switches->next_dial);
     }
     LIST_FOR_EACH (conn, list_node, &switches->connections) {
         of_switch_wait(conn->of_switch);
@@ -385,31 +553,37 @@ switches_get_memory_usage(const struct switches *switches,
 
 /* Connections. */
 
+static int
+connection_rank(const struct switches_connection *conn)
+{
+    return conn->dialed ? 0 : !conn->plain_tcp ? 1 : 2;
+}
+
 /* Inserts 'conn' in order of precedence. */
 static void
 insert_connection(struct switches *switches, struct switches_connection *conn)
 {
-    struct ovs_list *before = switches->connections.next;
+    struct switches_connection *other;
+    struct ovs_list *before = &switches->connections;
 
-    if (conn->plain_tcp) {
-        struct switches_connection *other;
-
-        LIST_FOR_EACH (other, list_node, &switches->connections) {
-            if (other->plain_tcp) {
-                break;
-            }
-            before = other->list_node.next;
+    LIST_FOR_EACH (other, list_node, &switches->connections) {
+        if (connection_rank(conn) <= connection_rank(other)) {
+            before = &other->list_node;
+            break;
         }
     }
     ovs_list_insert(before, &conn->list_node);
     switches->n_connections++;
 }
 
+/* 'dialed' is the bridge that we have called, NULL if 'vconn' was accepted. */
 static void
-connection_create(struct switches *switches, struct vconn *vconn)
+connection_create(struct switches *switches, struct vconn *vconn,
+                  const char *dialed)
 {
     struct switches_connection *conn = xzalloc(sizeof *conn);
 
+    conn->dialed = nullable_xstrdup(dialed);
     conn->plain_tcp = is_plain_tcp(vconn_get_name(vconn));
     conn->of_switch = of_switch_create(vconn);
     conn->role = SWITCH_CONNECTING;
@@ -441,6 +615,7 @@ connection_destroy(struct switches_connection *conn)
     of_switch_destroy(conn->of_switch);
     destroy_nothing(conn);
     free(conn->bridge);
+    free(conn->dialed);
     free(conn);
 }
 
@@ -724,6 +899,11 @@ handle_packet_in(struct of_switch *sw,
                  const struct ofputil_packet_in *pin, void *conn_)
 {
     const struct switches_connection *conn = conn_;
+
+    /* Each of the bridge's connections gets it. */
+    if (conn->role != SWITCH_ACTIVE) {
+        return;
+    }
 
     switch (packet_in_type(pin)) {
     case PACKET_IN_ND:

@@ -19,6 +19,12 @@
  * socket or with TLS takes precedence over one of plain TCP, where anyone on
  * this host could pretend to be the bridge.
  *
+ * ovs-vswitchd takes up to 8 seconds to notice that a controller is back.  So
+ * we call a bridge that has been told to come to us, at its management socket,
+ * and hang up when it has come by itself and what is being sent has been
+ * acknowledged.  A bridge that comes over plain TCP is called, too, and kept on
+ * the line, so nobody else can pretend to be it.
+ *
  * Acknowledgement: a version is a state of everything that the compiler has
  * compiled.  switches_acked() is the greatest version that is known to be
  * installed in every bridge that a network names and that exists on this node.
@@ -56,6 +62,7 @@ struct switches_connection {
     enum switch_role role;
     char *bridge;               /* Bridge name, NULL if not known. */
     bool plain_tcp;             /* Could the peer be anyone? */
+    char *dialed;               /* Bridge that we have called, or NULL. */
 
     /* Internal. */
     struct switches *switches;
