@@ -11,6 +11,7 @@
 #include "controller/depmap.h"
 #include "controller/map-table.h"
 #include "controller/netmap.h"
+#include "openvswitch/ofp-port.h"
 #include "packets.h"
 #include "util.h"
 
@@ -29,7 +30,7 @@ void
 fastpath_render_network(struct map_table *table,
                         const struct netmap_network *network)
 {
-    if (network->enforcement != ENFORCEMENT_ENFORCE
+    if (network->enforcement == ENFORCEMENT_OFF
         || !netmap_network_has_gateway(network)) {
         return;
     }
@@ -49,34 +50,57 @@ fastpath_render_network(struct map_table *table,
     }
 }
 
-void
-fastpath_render_endpoint(struct map_table *table,
-                         const struct netmap_endpoint *endpoint)
+static bool
+is_dhcp_server(const struct netmap_endpoint *endpoint)
+{
+    const struct netmap_network *network = endpoint->service->network;
+
+    for (size_t i = 0; i < network->n_dhcp_servers; i++) {
+        for (size_t j = 0; j < endpoint->n_ips; j++) {
+            if (ipv6_addr_equals(&network->dhcp_servers[i],
+                                 &endpoint->ips[j])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Flags of a container, for "endpoints" and "addresses". */
+static uint32_t
+endpoint_flags(const struct netmap_endpoint *endpoint)
 {
     const struct netmap_service *service = endpoint->service;
-    const struct netmap_network *network = service->network;
 
-    if (network->enforcement != ENFORCEMENT_ENFORCE || !endpoint->ifindex) {
-        return;
-    }
+    return ((service->isolated_egress ? 0 : BASTION_OPEN_EGRESS)
+            | (service->isolated_ingress ? 0 : BASTION_OPEN_INGRESS)
+            | (service->network->enforcement == ENFORCEMENT_AUDIT
+               ? BASTION_AUDIT : 0));
+}
 
-    uint32_t flags = ((service->isolated_egress ? 0 : BASTION_OPEN_EGRESS)
-                      | (service->isolated_ingress ? 0
-                         : BASTION_OPEN_INGRESS));
+static uint32_t
+dhcp_flags(const struct netmap_endpoint *endpoint)
+{
+    const struct netmap_network *network = endpoint->service->network;
+
+    return ((is_dhcp_server(endpoint) ? BASTION_DHCP_SERVER : 0)
+            | (netmap_network_first_dhcp_server(network, true)
+               ? BASTION_DHCP_V4 : 0)
+            | (netmap_network_first_dhcp_server(network, false)
+               ? BASTION_DHCP_V6 : 0));
+}
+
+/* Who sends packets, and with which addresses. */
+static void
+render_sender(struct map_table *table, const struct netmap_endpoint *endpoint)
+{
     struct bastion_endpoint self = {
-        .identity = service->identity,
-        .zone = network->zone,
-        .flags = flags,
+        .identity = endpoint->service->identity,
+        .zone = endpoint->service->network->zone,
+        .flags = endpoint_flags(endpoint) | dhcp_flags(endpoint),
     };
-    struct bastion_address_value address = {
-        .identity = service->identity,
-        .ifindex = endpoint->ifindex,
-        .flags = flags,
-        .mtu = endpoint->mtu,
-    };
-    memcpy(self.mac, &endpoint->mac, sizeof self.mac);
-    memcpy(address.mac, &endpoint->mac, sizeof address.mac);
 
+    memcpy(self.mac, &endpoint->mac, sizeof self.mac);
     map_table_claim(table, &endpoint->uuid, MAP_ENDPOINTS, &endpoint->ifindex,
                     &self);
     for (size_t i = 0; i < endpoint->n_ips; i++) {
@@ -86,6 +110,32 @@ fastpath_render_endpoint(struct map_table *table,
         memcpy(source.address.bytes, &endpoint->ips[i],
                sizeof source.address.bytes);
         map_table_claim(table, &endpoint->uuid, MAP_SOURCES, &source, &own);
+    }
+}
+
+void
+fastpath_render_endpoint(struct map_table *table,
+                         const struct netmap_endpoint *endpoint)
+{
+    const struct netmap_service *service = endpoint->service;
+    const struct netmap_network *network = service->network;
+
+    if (network->enforcement == ENFORCEMENT_OFF
+        || endpoint->ofport == OFPP_NONE) {
+        return;
+    }
+    if (endpoint->ifindex) {
+        render_sender(table, endpoint);
+    }
+
+    struct bastion_address_value address = {
+        .identity = service->identity,
+        .ifindex = endpoint->ifindex,
+        .flags = endpoint_flags(endpoint),
+        .mtu = endpoint->ifindex ? endpoint->mtu : 0,
+    };
+    memcpy(address.mac, &endpoint->mac, sizeof address.mac);
+    for (size_t i = 0; i < endpoint->n_ips; i++) {
         claim_address(table, &endpoint->uuid, network, &endpoint->ips[i],
                       &address);
     }
@@ -156,6 +206,20 @@ claim_policy(struct map_table *table, const struct depmap_rule *rule,
     map_table_claim(table, &rule->uuid, MAP_POLICY, &key, &value);
 }
 
+/* Says that "policy" does not have all of 'rule' about 'subject'. */
+static void
+claim_partial(struct map_table *table, const struct depmap_rule *rule,
+              uint16_t direction, uint32_t subject)
+{
+    struct bastion_partial_key key = {
+        .subject = subject,
+        .direction = direction
+    };
+    uint8_t yes = 1;
+
+    map_table_claim(table, &rule->uuid, MAP_PARTIAL, &key, &yes);
+}
+
 /* Claims entries for one half of 'rule'. */
 static void
 render_half(struct map_table *table, const struct depmap_rule *rule,
@@ -166,21 +230,26 @@ render_half(struct map_table *table, const struct depmap_rule *rule,
         = egress ? &rule->sources : &rule->destinations;
     const struct depmap_peers *others
         = egress ? &rule->destinations : &rule->sources;
-    const uint32_t any = BASTION_PEER_ANY;
-    const uint32_t *peers = others->any ? &any : others->identities;
+    const uint32_t any_subject = BASTION_SUBJECT_ANY(rule->zone);
+    const uint32_t any_peer = BASTION_PEER_ANY;
+    const uint32_t *selves = subjects->any ? &any_subject
+                                           : subjects->identities;
+    const uint32_t *peers = others->any ? &any_peer : others->identities;
+    size_t n_selves = subjects->any ? 1 : subjects->n_identities;
     size_t n_peers = others->any ? 1 : others->n_identities;
+    bool fits = n_selves * n_peers * n_blocks <= FASTPATH_RULE_ENTRIES_MAX;
 
-    if (subjects->any || (subjects->n_identities * n_peers * n_blocks
-                          > FASTPATH_RULE_ENTRIES_MAX)) {
-        return;
-    }
-    for (size_t i = 0; i < subjects->n_identities; i++) {
-        for (size_t j = 0; j < n_peers; j++) {
-            if (is_service(subjects->identities[i])
-                && (others->any || is_service(peers[j]))) {
+    for (size_t i = 0; i < n_selves; i++) {
+        if (!subjects->any && !is_service(selves[i])) {
+            continue;
+        }
+        if (!fits || (!others->any && others->n_prefixes)) {
+            claim_partial(table, rule, direction, selves[i]);
+        }
+        for (size_t j = 0; fits && j < n_peers; j++) {
+            if (others->any || is_service(peers[j])) {
                 for (size_t k = 0; k < n_blocks; k++) {
-                    claim_policy(table, rule, direction,
-                                 subjects->identities[i], peers[j],
+                    claim_policy(table, rule, direction, selves[i], peers[j],
                                  &blocks[k]);
                 }
             }

@@ -13,13 +13,15 @@
  * What is rendered may be less than what the rows say, never more: packets
  * for which there is no entry are Open vSwitch's.  Left out are
  *
- *     - networks that do not enforce (so that audit mode sees everything),
+ *     - networks whose enforcement is off,
  *
- *     - CIDR blocks, and sources or destinations "any" where the rule is about
- *       them,
+ *     - CIDR blocks,
  *
  *     - rules between so many services that there would be more than
  *       FASTPATH_RULE_ENTRIES_MAX entries: maps have no conjunctions.
+ *
+ * What is left out of "policy" about a subject is noted in "partial", so that
+ * the programs know when a missing entry means nothing.
  *
  * Thread-safety: none. */
 

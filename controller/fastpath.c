@@ -76,6 +76,7 @@ struct fastpath {
     char *error;                /* Why nothing works, or NULL. */
     struct bastion_bpf *skel;
     int n_cpus;
+    struct bastion_config config;   /* As written to the map. */
     struct shash ports;         /* Of "struct port", by veth name. */
     struct if_notifier *notifier;
     bool links_changed;         /* Interfaces have to be looked at again. */
@@ -98,6 +99,7 @@ map_fd(const struct fastpath *fp, enum map_id map)
         [MAP_ADDRESSES] = fp->skel->maps.addresses,
         [MAP_PEERS] = fp->skel->maps.peers,
         [MAP_POLICY] = fp->skel->maps.policy,
+        [MAP_PARTIAL] = fp->skel->maps.partial,
     };
 
     return bpf_map__fd(maps[map]);
@@ -250,6 +252,42 @@ remove_foreign_pins(struct fastpath *fp)
     }
 }
 
+/* Packets and events per second and container, unless options say
+ * otherwise. */
+static const struct bastion_config default_config = {
+    .miss_rate = 1000,
+    .miss_burst = 2000,
+    .event_rate = 100,
+    .event_burst = 200,
+    .port_connections = 16384,
+};
+
+static int
+write_config(const struct fastpath *fp)
+{
+    uint32_t key = 0;
+
+    return (bpf_map_update_elem(bpf_map__fd(fp->skel->maps.config), &key,
+                                &fp->config, BPF_ANY) ? errno : 0);
+}
+
+/* Says to the programs whether a missing entry is a refusal. */
+static void
+set_current(struct fastpath *fp, bool current)
+{
+    uint32_t flags = ((fp->config.flags & ~BASTION_CONFIG_CURRENT)
+                      | (current ? BASTION_CONFIG_CURRENT : 0));
+
+    if (flags != fp->config.flags) {
+        fp->config.flags = flags;
+        int error = write_config(fp);
+        if (error) {
+            VLOG_WARN_RL(&rl, "cannot write map \"config\" (%s)",
+                         ovs_strerror(error));
+        }
+    }
+}
+
 static char *
 load(struct fastpath *fp)
 {
@@ -292,6 +330,13 @@ load(struct fastpath *fp)
                             BPF_ANY)) {
         return xasprintf("cannot write map \"meta\" (%s)",
                          ovs_strerror(errno));
+    }
+
+    fp->config = default_config;
+    int error_number = write_config(fp);
+    if (error_number) {
+        return xasprintf("cannot write map \"config\" (%s)",
+                         ovs_strerror(error_number));
     }
     return NULL;
 }
@@ -646,6 +691,9 @@ attach_veth(struct fastpath *fp, struct port *port, uint32_t ifindex,
     bpf_map_update_elem(bpf_map__fd(fp->skel->maps.ports), &ifindex, zero,
                         BPF_NOEXIST);
     free(zero);
+    bpf_map_update_elem(bpf_map__fd(fp->skel->maps.port_states), &ifindex,
+                        &(struct bastion_port_state) { .miss_time = 0 },
+                        BPF_NOEXIST);
     if (bpf_map_update_elem(bpf_map__fd(fp->skel->maps.attachments), &ifindex,
                             &attachment, BPF_ANY)) {
         return xasprintf("cannot write map \"attachments\" (%s)",
@@ -752,6 +800,7 @@ sweep(struct fastpath *fp, struct bpf_map *map)
             detach_ifindex(fp->directory, ifindex);
             delete_key(fd, ifindex);
             delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
+            delete_key(bpf_map__fd(fp->skel->maps.port_states), ifindex);
         }
     }
 }
@@ -787,6 +836,7 @@ detach_port(struct fastpath *fp, struct port *port)
     detach(fp, &port->tap_hook);
     delete_key(bpf_map__fd(fp->skel->maps.attachments), ifindex);
     delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
+    delete_key(bpf_map__fd(fp->skel->maps.port_states), ifindex);
     delete_key(bpf_map__fd(fp->skel->maps.shadows), tap_ifindex);
     fp->seqno++;
 }
@@ -828,13 +878,18 @@ add_entry(enum map_id map, const void *key, const void *value, void *fp_)
 void
 fastpath_remove(struct fastpath *fp, struct map_table *table)
 {
+    if (map_table_has_additions(table)) {
+        set_current(fp, false);
+    }
     map_table_take_removals(table, delete_entry, fp);
+    set_current(fp, map_table_is_installed(table));
 }
 
 void
 fastpath_add(struct fastpath *fp, struct map_table *table)
 {
     map_table_take_additions(table, add_entry, delete_entry, fp);
+    set_current(fp, map_table_is_installed(table));
 }
 
 /* Calls 'cb' with each key of 'map' that is not, or not with this value, in
@@ -860,6 +915,7 @@ for_each_stray(const struct fastpath *fp, const struct map_table *table,
 void
 fastpath_adopt(struct fastpath *fp, struct map_table *table)
 {
+    set_current(fp, false);
     for (int map = 0; map < MAP_N; map++) {
         for_each_stray(fp, table, map, delete_entry, fp);
     }

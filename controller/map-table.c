@@ -37,6 +37,7 @@ static const struct {
     [MAP_PEERS] = { "peers", sizeof(struct bastion_peers_key), 1 },
     [MAP_POLICY] = { "policy", sizeof(struct bastion_policy_key),
                      sizeof(struct bastion_policy_value) },
+    [MAP_PARTIAL] = { "partial", sizeof(struct bastion_partial_key), 1 },
 };
 
 BUILD_ASSERT_DECL(sizeof(struct bastion_source_key) <= MAP_KEY_MAX);
@@ -289,6 +290,13 @@ bool
 map_table_has_additions(const struct map_table *table)
 {
     return !ovs_list_is_empty(&table->changed);
+}
+
+bool
+map_table_is_installed(const struct map_table *table)
+{
+    return (ovs_list_is_empty(&table->changed)
+            && ovs_list_is_empty(&table->failed));
 }
 
 /* The interface that 'entry', of MAP_SOURCES or MAP_ENDPOINTS, is about. */

@@ -42,6 +42,7 @@ enum map_id {
     MAP_ADDRESSES,
     MAP_PEERS,
     MAP_POLICY,
+    MAP_PARTIAL,
     MAP_N
 };
 
@@ -85,6 +86,8 @@ void map_table_release(struct map_table *, const struct uuid *owner);
 /* Calls 'cb' for each entry that has to be deleted, with a NULL value. */
 void map_table_take_removals(struct map_table *, map_table_cb *cb, void *aux);
 bool map_table_has_additions(const struct map_table *);
+/* Returns true if all that is desired has been added, and all else deleted. */
+bool map_table_is_installed(const struct map_table *);
 /* Calls 'add' for each entry that has to be added, and 'remove' for each one
  * that must go because another one could not be added. */
 void map_table_take_additions(struct map_table *, map_table_add_cb *add,

@@ -21,6 +21,17 @@ struct bpf_harness {
     struct bastion_bpf *skel;
     int n_cpus;
     uint64_t counters[BASTION_N_COUNTERS];
+    struct bastion_config config;
+    struct ring_buffer *events;
+    struct bastion_event event; /* The last one that has been read... */
+    bool has_event;             /* ...if there was one. */
+};
+
+const struct harness_options harness_defaults = {
+    .second = UINT64_C(1000000000),
+    .n_connections = 65536,
+    .n_fragments = 4096,
+    .events_size = 256 * 1024,
 };
 
 OVS_NO_RETURN static void
@@ -58,8 +69,75 @@ log_libbpf(enum libbpf_print_level level OVS_UNUSED,
     return 0;
 }
 
+/* Keeps one event, which the caller of ring_buffer__consume() waits for. */
+static int
+keep_event(void *h_, void *event, size_t size)
+{
+    struct bpf_harness *h = h_;
+
+    ovs_assert(size == sizeof h->event);
+    memcpy(&h->event, event, size);
+    h->has_event = true;
+    return -EINTR;
+}
+
+static void
+write_config(const struct bpf_harness *h)
+{
+    uint32_t key = 0;
+
+    if (bpf_map_update_elem(bpf_harness_map(h, "config"), &key, &h->config,
+                            BPF_ANY)) {
+        ovs_fatal(errno, "cannot write map \"config\"");
+    }
+}
+
+static void
+set_current(struct bpf_harness *h, bool current)
+{
+    h->config.flags &= ~BASTION_CONFIG_CURRENT;
+    h->config.flags |= current ? BASTION_CONFIG_CURRENT : 0;
+    write_config(h);
+}
+
+void
+bpf_harness_configure(struct bpf_harness *h,
+                      const struct bastion_config *config)
+{
+    uint32_t current = h->config.flags & BASTION_CONFIG_CURRENT;
+
+    h->config = *config;
+    h->config.flags |= current;
+    write_config(h);
+}
+
+static void
+open_skeleton(struct bpf_harness *h, const struct harness_options *options)
+{
+    h->skel = bastion_bpf__open();
+    if (!h->skel) {
+        ovs_fatal(errno, "cannot open eBPF programs");
+    }
+    h->skel->rodata->second = options->second;
+    bpf_map__set_max_entries(h->skel->maps.connections,
+                             options->n_connections);
+    bpf_map__set_max_entries(h->skel->maps.fragments, options->n_fragments);
+    bpf_map__set_max_entries(h->skel->maps.events, options->events_size);
+}
+
+static void
+add_port_state(struct bpf_harness *h, uint32_t ifindex)
+{
+    struct bastion_port_state zero = { .miss_time = 0 };
+
+    if (bpf_map_update_elem(bpf_harness_map(h, "port_states"), &ifindex,
+                            &zero, BPF_ANY)) {
+        ovs_fatal(errno, "cannot write map \"port_states\"");
+    }
+}
+
 struct bpf_harness *
-bpf_harness_create(void)
+bpf_harness_create(const struct harness_options *options)
 {
     struct bpf_harness *h = xzalloc(sizeof *h);
 
@@ -67,10 +145,7 @@ bpf_harness_create(void)
         skip("no network namespace", errno);
     }
     libbpf_set_print(log_libbpf);
-    h->skel = bastion_bpf__open();
-    if (!h->skel) {
-        ovs_fatal(errno, "cannot open eBPF programs");
-    }
+    open_skeleton(h, options);
 
     int error = -bastion_bpf__load(h->skel);
     if (error == EPERM) {
@@ -82,6 +157,12 @@ bpf_harness_create(void)
     create_interfaces();
     for (uint32_t i = 0; i < HARNESS_N_IFINDEXES; i++) {
         bpf_harness_attach(h, HARNESS_IFINDEX + i, 0);
+        add_port_state(h, HARNESS_IFINDEX + i);
+    }
+    h->events = ring_buffer__new(bpf_harness_map(h, "events"), keep_event, h,
+                                 NULL);
+    if (!h->events) {
+        ovs_fatal(errno, "cannot read map \"events\"");
     }
     return h;
 }
@@ -89,6 +170,7 @@ bpf_harness_create(void)
 void
 bpf_harness_destroy(struct bpf_harness *h)
 {
+    ring_buffer__free(h->events);
     bastion_bpf__destroy(h->skel);
     free(h);
 }
@@ -138,6 +220,9 @@ bpf_harness_clear(struct bpf_harness *h)
     }
     clear_map(h, "connections");
     clear_map(h, "fragments");
+    for (uint32_t i = 0; i < HARNESS_N_IFINDEXES; i++) {
+        add_port_state(h, HARNESS_IFINDEX + i);
+    }
 }
 
 static void
@@ -165,6 +250,7 @@ add_entry(enum map_id map, const void *key, const void *value, void *h)
 void
 bpf_harness_remove(struct bpf_harness *h, struct map_table *table)
 {
+    set_current(h, false);
     map_table_take_removals(table, delete_entry, h);
 }
 
@@ -172,6 +258,7 @@ void
 bpf_harness_add(struct bpf_harness *h, struct map_table *table)
 {
     map_table_take_additions(table, add_entry, delete_entry, h);
+    set_current(h, map_table_is_installed(table));
 }
 
 static void
@@ -208,28 +295,75 @@ bpf_harness_check(struct bpf_harness *h, const struct map_table *table)
 
 /* Packets. */
 
-/* Returns by how much all counters together went up, and in '*found' one that
- * did. */
-static int
-read_counters(struct bpf_harness *h, uint32_t *found)
+static uint64_t
+sum_counter(const struct bpf_harness *h, const char *map, uint32_t key)
 {
-    int fd = bpf_harness_map(h, "counters");
     struct bastion_counter *values = xcalloc(h->n_cpus, sizeof *values);
+    uint64_t sum = 0;
+
+    if (!bpf_map_lookup_elem(bpf_harness_map(h, map), &key, values)) {
+        for (int i = 0; i < h->n_cpus; i++) {
+            sum += values[i].packets;
+        }
+    }
+    free(values);
+    return sum;
+}
+
+uint64_t
+bpf_harness_counter(const struct bpf_harness *h, uint32_t counter)
+{
+    return sum_counter(h, "counters", counter);
+}
+
+uint64_t
+bpf_harness_rule(const struct bpf_harness *h, uint32_t rule)
+{
+    return sum_counter(h, "rules", rule);
+}
+
+bool
+bpf_harness_event(struct bpf_harness *h, struct bastion_event *event)
+{
+    h->has_event = false;
+    ring_buffer__consume(h->events);
+    *event = h->event;
+    return h->has_event;
+}
+
+/* Reads all counters.  Returns by how much those that say what became of a
+ * packet went up together, and stores one that did in '*verdict', and the
+ * reason for which a packet was audited, or 0, in '*audited'. */
+static int
+read_counters(struct bpf_harness *h, uint32_t *verdict, uint32_t *audited)
+{
+    struct bastion_counter *values = xcalloc(BASTION_N_COUNTERS * h->n_cpus,
+                                             sizeof *values);
+    uint32_t keys[BASTION_N_COUNTERS];
+    uint32_t count = BASTION_N_COUNTERS, batch;
     int n = 0;
 
-    for (uint32_t i = 0; i < BASTION_N_COUNTERS; i++) {
+    if (bpf_map_lookup_batch(bpf_harness_map(h, "counters"), NULL, &batch,
+                             keys, values, &count, NULL)
+        && errno != ENOENT) {
+        ovs_fatal(errno, "cannot read counters");
+    }
+    ovs_assert(count == BASTION_N_COUNTERS);
+    *audited = 0;
+    for (uint32_t i = 0; i < count; i++) {
         uint64_t sum = 0;
 
-        if (bpf_map_lookup_elem(fd, &i, values)) {
-            ovs_fatal(errno, "cannot read counters");
-        }
         for (int j = 0; j < h->n_cpus; j++) {
-            sum += values[j].packets;
+            sum += values[i * h->n_cpus + j].packets;
         }
-        if (sum != h->counters[i]) {
-            n += sum - h->counters[i];
-            h->counters[i] = sum;
-            *found = i;
+        if (sum != h->counters[keys[i]]) {
+            if (keys[i] >= BASTION_COUNTER_AUDITED) {
+                *audited = keys[i] - BASTION_COUNTER_AUDITED;
+            } else if (keys[i] <= BASTION_COUNTER_FROM_SLOW) {
+                n += sum - h->counters[keys[i]];
+                *verdict = keys[i];
+            }
+            h->counters[keys[i]] = sum;
         }
     }
     free(values);
@@ -268,10 +402,13 @@ bpf_harness_run(struct bpf_harness *h, uint32_t ifindex, const void *data,
                             gso_size, v->data, &v->len);
 
     uint32_t counter = 0;
-    int n = read_counters(h, &counter);
+    uint32_t audited;
+    int n = read_counters(h, &counter, &audited);
+
     if (n != 1) {
         ovs_fatal(0, "a packet was counted %d times", n);
     }
+    v->reason = audited;
     switch (counter) {
     case BASTION_COUNTER_DELIVERED:
         v->action = HARNESS_DELIVERED;
@@ -301,8 +438,8 @@ bpf_harness_run_shadow(struct bpf_harness *h, uint32_t ifindex,
 
     int retval = run_program(h->skel->progs.to_container, ifindex, data, len,
                              0, out, &out_len);
-    uint32_t counter;
+    uint32_t counter, audited;
 
-    read_counters(h, &counter);
+    read_counters(h, &counter, &audited);
     return retval;
 }

@@ -14,6 +14,7 @@
  * Every packet must end in exactly one counter; anything else, like any error
  * of the kernel, ends the program. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,14 +31,14 @@ struct map_table;
 enum harness_action {
     HARNESS_TO_OVS,
     HARNESS_DROPPED,
-    HARNESS_DELIVERED,
+    HARNESS_DELIVERED,          /* Perhaps audited. */
     HARNESS_ARP,                /* Answered. */
     HARNESS_ND
 };
 
 struct harness_verdict {
     enum harness_action action;
-    enum drop_reason reason;    /* Of a drop. */
+    enum drop_reason reason;    /* Of a drop, or audited. */
     int retval;                 /* Of the program. */
     uint8_t data[2048];         /* The packet afterwards. */
     size_t len;
@@ -45,12 +46,27 @@ struct harness_verdict {
 
 struct bpf_harness;
 
+struct harness_options {
+    uint64_t second;            /* Its length in nanoseconds. */
+    uint32_t n_connections;     /* Size of map "connections". */
+    uint32_t n_fragments;
+    uint32_t events_size;       /* Of ring buffer "events" in bytes. */
+};
+
+/* What the programs are built for is the default. */
+extern const struct harness_options harness_defaults;
+
 /* Prints why and exits with status 77 if it cannot be had. */
-struct bpf_harness *bpf_harness_create(void);
+struct bpf_harness *bpf_harness_create(const struct harness_options *);
 void bpf_harness_destroy(struct bpf_harness *);
 
-/* Empties all maps but for "attachments". */
+/* Empties the maps that a map_table or the programs fill. */
 void bpf_harness_clear(struct bpf_harness *);
+
+/* Without limits and events before.  BASTION_CONFIG_CURRENT is set by
+ * bpf_harness_add(). */
+void bpf_harness_configure(struct bpf_harness *,
+                           const struct bastion_config *);
 
 /* Does what 'table' says has to be done. */
 void bpf_harness_remove(struct bpf_harness *, struct map_table *table);
@@ -69,6 +85,14 @@ void bpf_harness_attach(struct bpf_harness *, uint32_t ifindex,
 void bpf_harness_run(struct bpf_harness *, uint32_t ifindex,
                      const void *data, size_t len, uint32_t gso_size,
                      struct harness_verdict *);
+/* The sum over all CPUs of a counter's packets. */
+uint64_t bpf_harness_counter(const struct bpf_harness *, uint32_t counter);
+/* The same for map "rules". */
+uint64_t bpf_harness_rule(const struct bpf_harness *, uint32_t rule);
+/* The oldest event that has not been read yet.  Returns false if there is
+ * none. */
+bool bpf_harness_event(struct bpf_harness *, struct bastion_event *);
+
 /* Runs the program of shadow ports.  Returns its return value. */
 int bpf_harness_run_shadow(struct bpf_harness *, uint32_t ifindex,
                            const void *data, size_t len);

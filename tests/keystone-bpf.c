@@ -34,7 +34,7 @@ struct keystone_bpf {
 
     /* Coverage. */
     unsigned int n_packets, n_delivered, n_replies, n_arp, n_nd, n_to_ovs;
-    unsigned int n_plain;
+    unsigned int n_plain, n_audited;
     unsigned int n_reasons[N_DROP_REASONS];
 };
 
@@ -56,7 +56,7 @@ keystone_bpf_create(void)
 {
     struct keystone_bpf *k = xzalloc(sizeof *k);
 
-    k->harness = bpf_harness_create();
+    k->harness = bpf_harness_create(&harness_defaults);
     return k;
 }
 
@@ -124,6 +124,14 @@ destination_address(const struct flow *flow)
 {
     return (is_v4(flow) ? in6_addr_mapped_ipv4(flow->nw_dst)
             : flow->ipv6_dst);
+}
+
+/* Are there IPv4 addresses in an IPv6 packet? */
+static bool
+is_mapped(const struct flow *flow)
+{
+    return (!is_v4(flow) && (IN6_IS_ADDR_V4MAPPED(&flow->ipv6_src)
+                             || IN6_IS_ADDR_V4MAPPED(&flow->ipv6_dst)));
 }
 
 static const struct netmap_endpoint *
@@ -362,6 +370,17 @@ random_packet(struct keystone_bpf *k, const struct compiler *c,
     }
 }
 
+/* Can the packet only be the first of a connection? */
+static bool
+is_first(const struct flow *flow)
+{
+    return (is_icmp(flow)
+            ? flow->tp_src == htons(is_v4(flow) ? 8 : 128)
+            : flow->nw_proto == IPPROTO_TCP
+              && (ntohs(flow->tcp_flags) & (TCP_SYN | TCP_ACK | TCP_RST
+                                            | TCP_FIN)) == TCP_SYN);
+}
+
 /* Connections. */
 
 static bool
@@ -415,11 +434,7 @@ find_connection(const struct keystone_bpf *k, struct trial *t)
     recall_fragment(k, t);
 
     struct flow *flow = &t->packet.flow;
-    bool first = (is_icmp(flow)
-                  ? flow->tp_src == htons(is_v4(flow) ? 8 : 128)
-                  : flow->nw_proto == IPPROTO_TCP
-                    && (ntohs(flow->tcp_flags) & (TCP_SYN | TCP_ACK))
-                       == TCP_SYN);
+    bool first = is_first(flow);
     struct bastion_connection conn;
     bool reply = !first && has_connection(k, t, true, &conn);
     struct in6_addr src = source_address(flow);
@@ -471,7 +486,8 @@ delivery_agrees(const struct keystone_bpf *k, const struct trial *t)
     const uint8_t *data = dp_packet_data(&t->bytes);
 
     memcpy(&key.address, &dst, sizeof key.address);
-    return (t->sim.action == SIM_DELIVER && !t->sim.audited && to
+    return (t->sim.action == SIM_DELIVER && t->sim.reason == t->bpf.reason
+            && to
             && !bpf_map_lookup_elem(bpf_harness_map(k->harness, "addresses"),
                                     &key, &value)
             && value.ifindex == to->ifindex
@@ -529,7 +545,38 @@ is_plain_rule(const struct trial *t, const struct uuid *uuid, bool egress)
     for (size_t i = 0; i < peers->n_identities; i++) {
         named |= peers->identities[i] == peer;
     }
-    return named && !(egress ? rule->sources.any : rule->destinations.any);
+    return named;
+}
+
+static bool
+is_partial(const struct keystone_bpf *k, uint32_t subject, uint32_t direction)
+{
+    struct bastion_partial_key key = { subject, direction };
+    uint8_t value;
+
+    return !bpf_map_lookup_elem(bpf_harness_map(k->harness, "partial"), &key,
+                                &value);
+}
+
+/* Must the fast path drop the packet because policy refuses it? */
+static bool
+is_refused(const struct keystone_bpf *k, const struct trial *t)
+{
+    const struct flow *flow = &t->packet.flow;
+    struct in6_addr dst = destination_address(flow);
+    uint16_t zone = t->source->service->network->zone;
+    bool egress = t->sim.reason == DROP_EGRESS_POLICY;
+    uint32_t direction = egress ? BASTION_EGRESS : BASTION_INGRESS;
+
+    return (t->sim.action == SIM_DROP
+            && (egress || t->sim.reason == DROP_INGRESS_POLICY)
+            && !flow->nw_frag && is_first(flow) && !is_mapped(flow)
+            && (egress || is_plain_rule(t, &t->sim.egress_rule, true))
+            && netmap_find_endpoint_by_ip(t->netmap,
+                                          t->source->service->network, &dst)
+            && !is_partial(k, egress ? t->sim.source : t->sim.destination,
+                           direction)
+            && !is_partial(k, BASTION_SUBJECT_ANY(zone), direction));
 }
 
 /* Must the fast path take the packet? */
@@ -543,9 +590,8 @@ is_plain(const struct trial *t)
 
     if (t->sim.action != SIM_DELIVER || t->sim.audited || !is_ip(flow)
         || flow->nw_frag
-        || t->source->service->network->enforcement != ENFORCEMENT_ENFORCE
-        || (!is_v4(flow) && (IN6_IS_ADDR_V4MAPPED(&flow->ipv6_src)
-                             || IN6_IS_ADDR_V4MAPPED(&dst)))) {
+        || t->source->service->network->enforcement == ENFORCEMENT_OFF
+        || is_mapped(flow)) {
         return false;
     }
 
@@ -580,7 +626,9 @@ compare(struct keystone_bpf *k, const struct trial *t)
     case HARNESS_TO_OVS:
         k->n_to_ovs++;
         return (!t->spoiled && is_plain(t)
-                ? "a plain packet went to Open vSwitch" : NULL);
+                ? "a plain packet went to Open vSwitch"
+                : !t->spoiled && is_refused(k, t)
+                ? "a refused packet went to Open vSwitch" : NULL);
     case HARNESS_DROPPED:
         k->n_reasons[t->bpf.reason]++;
         return (t->sim.action != SIM_DROP ? "dropped"
@@ -590,6 +638,7 @@ compare(struct keystone_bpf *k, const struct trial *t)
         k->n_delivered++;
         k->n_replies += t->packet.ct_state == SIM_CT_REPLY;
         k->n_plain += is_plain(t);
+        k->n_audited += t->bpf.reason != 0;
         return delivery_agrees(k, t) ? NULL : "delivered";
     case HARNESS_ARP:
         k->n_arp++;
@@ -638,7 +687,7 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
     t.source = find_sender(t.netmap, &t.packet);
     if (!t.source || !t.source->ifindex
         || (chance(90) && t.source->service->network->enforcement
-                          != ENFORCEMENT_ENFORCE)) {
+                          == ENFORCEMENT_OFF)) {
         return true;
     }
     compose(&t.packet.flow, &t.bytes);
@@ -669,9 +718,10 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
 void
 keystone_bpf_print_coverage(const struct keystone_bpf *k)
 {
-    printf("fast path: delivered %u (%u plain, %u replies), ARP answers %u, "
-           "ND answers %u; to Open vSwitch %u\n", k->n_delivered, k->n_plain,
-           k->n_replies, k->n_arp, k->n_nd, k->n_to_ovs);
+    printf("fast path: delivered %u (%u plain, %u replies, %u audited), "
+           "ARP answers %u, ND answers %u; to Open vSwitch %u\n",
+           k->n_delivered, k->n_plain, k->n_replies, k->n_audited, k->n_arp,
+           k->n_nd, k->n_to_ovs);
     for (int i = 1; i < N_DROP_REASONS; i++) {
         if (k->n_reasons[i]) {
             printf("dropped %-22s %6u\n", drop_reason_name(i),

@@ -92,7 +92,7 @@ static const char *const rows[] = {
     "container e interface=if5 mac=02:00:00:00:00:0e ips=10.0.0.14,fd00::e",
     "dependency ab from=a to=b policies=tcp:80,udp:53,icmp:8,icmp6:128",
     "dependency ae from=a to=e policies=any",
-    "network audit key=2 subnets=10.0.0.0/24 enforcement=audit",
+    "network off key=2 subnets=10.0.0.0/24 enforcement=off",
     "service f identity=305 isolate=none",
     "container f interface=if6 mac=02:00:00:00:00:0f ips=10.0.0.15",
 };
@@ -118,10 +118,10 @@ static const struct line lines[] = {
     { IP4("a", "99", "11") UDP("1000", "53"), "drop ip-spoof" },
     { IP4("a", "99", "11") ",nw_proto=47", "drop ip-spoof" },
     { IP4("a", "99", "11") ",nw_proto=17,nw_frag=later", "drop ip-spoof" },
-    { IP4("a", "10", "11") UDP("67", "68"), "ovs" },
-    { IP4("a", "99", "11") UDP("67", "68"), "ovs" },
+    { IP4("a", "10", "11") UDP("67", "68"), "drop dhcp-server" },
+    { IP4("a", "99", "11") UDP("67", "68"), "drop dhcp-server" },
     { ETH("a") ",dl_type=0x800,nw_src=0.0.0.0,nw_dst=255.255.255.255"
-      UDP("68", "67"), "ovs" },
+      UDP("68", "67"), "drop dhcp-client" },
 
     /* Forged IPv6. */
     { IP6("a", "99", "b") TCP("1000", "80", "syn"), "drop ipv6-spoof" },
@@ -129,15 +129,16 @@ static const struct line lines[] = {
     { IP6("a", "a", "b") TCP("1000", "80", "syn") "{6=020000000099}",
       "drop ipv6-spoof" },
     { IP6("a", "99", "b") ECHO6("128"), "drop ipv6-spoof" },
-    { IP6("a", "99", "b") ",nw_proto=44", "drop ipv6-spoof" },
+    { IP6("a", "99", "b") ",nw_proto=44", "ovs" },
     { IP6("a", "a", "b") ECHO6("134"), "drop router-advertisement" },
     { IP6("a", "99", "b") ECHO6("134"), "drop router-advertisement" },
     { IP6("a", "a", "b") ECHO6("137"), "drop redirect" },
     { ETH("a") ",dl_type=0x86dd,ipv6_src=::,ipv6_dst=ff02::16,nw_ttl=1"
-      ECHO6("143"), "ovs" },
+      ECHO6("143"), "drop nd-unsolicited" },
     { ETH("a") ",dl_type=0x86dd,ipv6_src=::ffff:10.0.0.10,"
-      "ipv6_dst=::ffff:10.0.0.11" TCP("1000", "80", "syn"), "ovs" },
-    { IP6("a", "a", "b") UDP("547", "546"), "ovs" },
+      "ipv6_dst=::ffff:10.0.0.11" TCP("1000", "80", "syn"),
+      "drop ipv6-spoof" },
+    { IP6("a", "a", "b") UDP("547", "546"), "drop dhcp-server" },
 
     /* ARP. */
     { ARP("a", "1", "0a", "10", "11"), "arp " MAC("0b") },
@@ -146,7 +147,7 @@ static const struct line lines[] = {
     { ARP("c", "1", "0c", "12", "1"), "arp " MAC("01") },
     { ARP("c", "1", "0c", "12", "11"), "ovs" },
     { ARP("a", "1", "0a", "10", "12"), "ovs" },
-    { ARP("a", "1", "0a", "10", "14"), "ovs" },
+    { ARP("a", "1", "0a", "10", "14"), "arp " MAC("0e") },
     { ARP("a", "1", "0a", "10", "77"), "ovs" },
     { ARP("a", "1", "99", "10", "11"), "drop arp-spoof" },
     { ARP("a", "1", "0b", "10", "11"), "drop arp-spoof" },
@@ -158,13 +159,13 @@ static const struct line lines[] = {
       "drop arp-unsolicited" },
     { ARP("a", "2", "0a", "10", "11"), "drop arp-unsolicited" },
     { ARP("a", "1", "0a", "10", "11") "{14=0003}", "drop arp-unsolicited" },
-    { ARP("a", "1", "0a", "10", "10"), "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{e=0006}", "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{10=86dd}", "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{12=08}", "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{13=10}", "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{len=41}", "ovs" },
-    { ARP("a", "1", "0a", "10", "11") "{len=20}", "ovs" },
+    { ARP("a", "1", "0a", "10", "10"), "drop arp-unsolicited" },
+    { ARP("a", "1", "0a", "10", "11") "{e=0006}", "drop arp-spoof" },
+    { ARP("a", "1", "0a", "10", "11") "{10=86dd}", "drop arp-spoof" },
+    { ARP("a", "1", "0a", "10", "11") "{12=08}", "drop arp-spoof" },
+    { ARP("a", "1", "0a", "10", "11") "{13=10}", "drop arp-spoof" },
+    { ARP("a", "1", "0a", "10", "11") "{len=41}", "drop arp-spoof" },
+    { ARP("a", "1", "0a", "10", "11") "{len=20}", "drop arp-spoof" },
 
     /* Neighbor discovery. */
     { NS("a", "fd00::a", "fd00::b", "0a"), "na " MAC("0b") },
@@ -180,16 +181,16 @@ static const struct line lines[] = {
     { NS("a", "fd00::99", "fd00::b", "0a"), "drop ipv6-spoof" },
     { NS("a", "fd00::a", "fd00::b", "99"), "drop nd-spoof" },
     { NS("a", "::", "fd00::a", "0a"), "ovs" },
-    { NS("a", "fd00::a", "fd00::b", "0a") "{15=fe}", "ovs" },
-    { NS("a", "fd00::a", "fd00::b", "0a") "{37=01}", "ovs" },
+    { NS("a", "fd00::a", "fd00::b", "0a") "{15=fe}", "drop nd-spoof" },
+    { NS("a", "fd00::a", "fd00::b", "0a") "{37=01}", "drop nd-spoof" },
     { NS("a", "fd00::a", "fd00::b", "0a") "{4e=02}", "ovs" },
     { NS("a", "fd00::a", "fd00::b", "0a") "{4f=02}", "ovs" },
     { NS("a", "fd00::a", "fd00::b", "0a") "{4f=00}", "ovs" },
     { NS("a", "fd00::a", "fd00::b", "0a") "{12=0028}", "ovs" },
     { NS("a", "fd00::a", "fd00::b", "0a") "{len=80}", "ovs" },
-    { NA("a", "fd00::a", "0a"), "ovs" },
-    { NA("a", "fd00::b", "0a"), "ovs" },
-    { NA("a", "fd00::b", "99"), "ovs" },
+    { NA("a", "fd00::a", "0a"), "drop nd-unsolicited" },
+    { NA("a", "fd00::b", "0a"), "drop nd-spoof" },
+    { NA("a", "fd00::b", "99"), "drop nd-spoof" },
 
     /* What the fast path does not look into. */
     { IP4("a", "10", "11") TCP("1000", "80", "syn") "{e=46}", "ovs" },
@@ -225,7 +226,7 @@ static const struct line lines[] = {
     { IP6("a", "a", "b") ECHO6("1"), "ovs" },
     { IP6("a", "a", "b") ECHO6("128") "{14=01,36=08}", "ovs" },
     { ETH("a") ",dl_type=0x86dd,ipv6_src=fd00::a,ipv6_dst=ff02::1"
-      UDP("1000", "53"), "ovs" },
+      UDP("1000", "53"), "drop multicast-destination" },
 
     /* TCP flags. */
     { IP4("a", "10", "11") TCP("1001", "80", "0"), "ovs" },
@@ -238,19 +239,19 @@ static const struct line lines[] = {
     { IP4("a", "10", "11") TCP("1001", "80", "0xfff"), "ovs" },
 
     /* Policy for new connections. */
-    { IP4("a", "10", "11") TCP("1000", "81", "syn"), "ovs" },
-    { IP4("a", "10", "11") TCP("1000", "79", "syn"), "ovs" },
-    { IP4("a", "10", "12") TCP("1000", "80", "syn"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "81", "syn"), "drop egress-policy" },
+    { IP4("a", "10", "11") TCP("1000", "79", "syn"), "drop egress-policy" },
+    { IP4("a", "10", "12") TCP("1000", "80", "syn"), "drop egress-policy" },
     { IP4("a", "10", "14") TCP("1000", "80", "syn"), "ovs" },
     { IP4("a", "10", "1") TCP("1000", "80", "syn"), "ovs" },
-    { IP4("a", "10", "10") TCP("1000", "80", "syn"), "ovs" },
+    { IP4("a", "10", "10") TCP("1000", "80", "syn"), "drop self" },
     { IP4("a", "10", "99") TCP("1000", "80", "syn"), "ovs" },
-    { IP4("a", "10", "13") TCP("1000", "80", "syn"), "ovs" },
-    { IP4("b", "11", "10") TCP("1000", "80", "syn"), "ovs" },
-    { IP4("c", "12", "11") TCP("1000", "80", "syn"), "ovs" },
-    { IP4("d", "13", "11") TCP("1000", "80", "syn"), "ovs" },
-    { IP6("b", "b", "a") TCP("1000", "80", "syn"), "ovs" },
-    { IP6("c", "c", "b") TCP("1000", "80", "syn"), "ovs" },
+    { IP4("a", "10", "13") TCP("1000", "80", "syn"), "drop egress-policy" },
+    { IP4("b", "11", "10") TCP("1000", "80", "syn"), "drop egress-policy" },
+    { IP4("c", "12", "11") TCP("1000", "80", "syn"), "drop egress-policy" },
+    { IP4("d", "13", "11") TCP("1000", "80", "syn"), "drop ingress-policy" },
+    { IP6("b", "b", "a") TCP("1000", "80", "syn"), "drop egress-policy" },
+    { IP6("c", "c", "b") TCP("1000", "80", "syn"), "drop egress-policy" },
     { IP4("f", "15", "11") TCP("1000", "80", "syn"), "ovs" },
     { IP4("f", "99", "11") TCP("1000", "80", "syn"), "ovs" },
     { ARP("f", "1", "99", "99", "11"), "ovs" },
@@ -264,7 +265,7 @@ static const struct line lines[] = {
     { IP4("b", "11", "10") TCP("80", "1000", "syn|ack"), "to a" },
     { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
     { IP4("b", "11", "10") TCP("80", "1000", "ack|psh"), "to a" },
-    { IP4("b", "11", "10") TCP("80", "1000", "syn"), "ovs" },
+    { IP4("b", "11", "10") TCP("80", "1000", "syn"), "drop egress-policy" },
     { IP4("b", "11", "10") TCP("80", "1001", "ack"), "ovs" },
     { IP4("b", "11", "10") TCP("81", "1000", "ack"), "ovs" },
     { IP4("c", "12", "10") TCP("80", "1000", "ack"), "ovs" },
@@ -299,6 +300,7 @@ static const struct line lines[] = {
     { IP4("a", "10", "11") TCP("1000", "80", "syn"), "to b" },
     { "!age 29", NULL },
     { IP4("b", "11", "10") TCP("80", "1000", "syn|ack"), "to a" },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
     { "!age 1000", NULL },
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
 
@@ -330,16 +332,16 @@ static const struct line lines[] = {
 
     /* Echo. */
     { IP4("b", "11", "10") ECHO4("0"), "ovs" },
-    { IP4("b", "11", "10") ECHO4("8"), "ovs" },
+    { IP4("b", "11", "10") ECHO4("8"), "drop egress-policy" },
     { IP4("a", "10", "11") ECHO4("8"), "to b" },
     { IP4("b", "11", "10") ECHO4("0"), "to a" },
     { IP4("b", "11", "10") ECHO4("0") "{26=0001}", "ovs" },
-    { IP4("b", "11", "10") ECHO4("8"), "ovs" },
+    { IP4("b", "11", "10") ECHO4("8"), "drop egress-policy" },
     { "!age 31", NULL },
     { IP4("b", "11", "10") ECHO4("0"), "ovs" },
     { IP6("a", "a", "b") ECHO6("128"), "to b" },
     { IP6("b", "b", "a") ECHO6("129"), "to a" },
-    { IP6("b", "b", "a") ECHO6("128"), "ovs" },
+    { IP6("b", "b", "a") ECHO6("128"), "drop egress-policy" },
     { "!age 61", NULL },
 
     /* Fragments: those of a delivered packet, in order. */
@@ -416,23 +418,23 @@ static const struct line lines[] = {
     { IP4("a", "10", "11") TCP("1000", "80", "syn"), "to b" },
     { IP4("b", "11", "10") TCP("80", "1000", "syn|ack"), "to a" },
     { "!remove dependency ab", NULL },
-    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "ovs" },
-    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "drop egress-policy" },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "drop egress-policy" },
     { ARP("a", "1", "0a", "10", "11"), "ovs" },
     { NS("a", "fd00::a", "fd00::b", "0a"), "ovs" },
     { "!row dependency ab from=a to=b policies=tcp:80 direction=egress",
       NULL },
-    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "drop ingress-policy" },
     { "!row dependency ba from=a to=b policies=tcp:1-1000 direction=ingress",
       NULL },
     { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
-    { IP4("a", "10", "11") TCP("1000", "81", "syn"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "81", "syn"), "drop egress-policy" },
     { "!row dependency ba from=any to=b policies=any direction=ingress",
       NULL },
     { IP4("a", "10", "11") TCP("1003", "80", "syn"), "to b" },
     { IP4("d", "13", "11") TCP("1000", "81", "syn"), "to b" },
-    { IP4("c", "12", "11") TCP("1000", "81", "syn"), "ovs" },
+    { IP4("c", "12", "11") TCP("1000", "81", "syn"), "drop egress-policy" },
     { "!remove dependency ba", NULL },
     { "!row dependency ab from=a to=b policies=tcp:80,udp:53,icmp:8,icmp6:128",
       NULL },
@@ -440,16 +442,16 @@ static const struct line lines[] = {
     /* Isolation. */
     { "!row service b network=net identity=301 isolate=egress", NULL },
     { IP4("d", "13", "11") TCP("1000", "22", "syn"), "to b" },
-    { IP4("b", "11", "13") TCP("1001", "22", "syn"), "ovs" },
+    { IP4("b", "11", "13") TCP("1001", "22", "syn"), "drop egress-policy" },
     { "!row service b network=net identity=301 isolate=ingress", NULL },
-    { IP4("d", "13", "11") TCP("1000", "22", "ack"), "ovs" },
+    { IP4("d", "13", "11") TCP("1000", "22", "ack"), "drop ingress-policy" },
     { IP4("b", "11", "13") TCP("1001", "22", "syn"), "to d" },
     { "!row service b network=net identity=301", NULL },
 
     /* A network that does not enforce any more. */
     { "!row network net key=1 subnets=10.0.0.0/24,fd00::/64 "
       "gateways=10.0.0.1,fd00::1 gateway_mac=02:00:00:00:00:01 "
-      "enforcement=audit", NULL },
+      "enforcement=off", NULL },
     { IP4("a", "10", "11") TCP("1000", "80", "ack"), "ovs" },
     { IP4("a", "99", "11") TCP("1000", "80", "ack"), "ovs" },
     { ARP("a", "1", "0a", "10", "1"), "ovs" },
@@ -465,8 +467,8 @@ static const struct line lines[] = {
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "drop ip-spoof" },
     { "!row container c service=c interface=if3 mac=02:00:00:00:00:0c "
       "ips=10.0.0.11,10.0.0.12,fd00::c", NULL },
-    { IP4("c", "11", "10") TCP("80", "1000", "ack"), "ovs" },
-    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "ovs" },
+    { IP4("c", "11", "10") TCP("80", "1000", "ack"), "drop egress-policy" },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "drop egress-policy" },
     { "!row container c service=b interface=if3 mac=02:00:00:00:00:0c "
       "ips=10.0.0.11,10.0.0.12,fd00::c", NULL },
     { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to c" },
@@ -819,7 +821,7 @@ int
 main(void)
 {
     set_program_name("test-bpf");
-    harness = bpf_harness_create();
+    harness = bpf_harness_create(&harness_defaults);
     test_rows_init(&test_rows);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         test_rows_set(&test_rows, rows[i]);

@@ -43,10 +43,17 @@ put_mac(struct ds *s, const uint8_t *bytes)
 static void
 put_flags(struct ds *s, uint32_t flags)
 {
-    ds_put_format(s, "%s%s%s",
-                  flags & BASTION_OPEN_EGRESS ? " open-egress" : "",
-                  flags & BASTION_OPEN_INGRESS ? " open-ingress" : "",
-                  flags & BASTION_GATEWAY ? " gateway" : "");
+    static const char *const names[] = {
+        "open-egress", "open-ingress", "gateway", "audit", "dhcp-server",
+        "dhcp-v4", "dhcp-v6"
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (flags & (1u << i)) {
+            ds_put_format(s, " %s", names[i]);
+        }
+    }
+    assert_int_equal(flags >> ARRAY_SIZE(names), 0);
 }
 
 static void
@@ -83,14 +90,24 @@ put_address(struct ds *s, const void *key_, const void *value)
 }
 
 static void
+put_subject(struct ds *s, uint32_t subject)
+{
+    if (subject == BASTION_SUBJECT_ANY(NETMAP_ZONE_BASE + 1)) {
+        ds_put_cstr(s, "any");
+    } else {
+        ds_put_format(s, "%u", subject);
+    }
+}
+
+static void
 put_policy(struct ds *s, const void *key_, const void *value)
 {
     const struct bastion_policy_key *key = key_;
     const struct bastion_policy_value *v = value;
     int n_bits = key->prefixlen - BASTION_POLICY_PREFIX_PROTOCOL;
 
-    ds_put_format(s, "%u %s ", key->subject,
-                  key->direction == BASTION_EGRESS ? "to" : "from");
+    put_subject(s, key->subject);
+    ds_put_cstr(s, key->direction == BASTION_EGRESS ? " to " : " from ");
     if (key->peer == BASTION_PEER_ANY) {
         ds_put_cstr(s, "any");
     } else {
@@ -136,6 +153,14 @@ put_entry(enum map_id map, const void *key, const void *value, void *lines)
     case MAP_POLICY:
         put_policy(&s, key, value);
         break;
+    case MAP_PARTIAL: {
+        const struct bastion_partial_key *partial = key;
+
+        put_subject(&s, partial->subject);
+        ds_put_cstr(&s, (partial->direction == BASTION_EGRESS
+                         ? " to" : " from"));
+        break;
+    }
     case MAP_N:
     default:
         fail();
@@ -144,7 +169,7 @@ put_entry(enum map_id map, const void *key, const void *value, void *lines)
 }
 
 /* Checks all entries but those of link-local addresses and, unless 'all', only
- * those of "policy" and "peers". */
+ * those of "policy", "partial" and "peers". */
 static void
 check(struct test_rows *rows, bool all, const char *expected)
 {
@@ -224,7 +249,9 @@ test_not_on_the_fast_path(void **state OVS_UNUSED)
                   "mac=02:00:00:00:00:02 ips=10.0.0.12 node=elsewhere");
     check(&rows, true,
           "addresses 1 10.0.0.1 is host 02:fd:00:00:00:00 gateway\n"
-          "addresses 1 fd00::1 is host 02:fd:00:00:00:00 gateway\n");
+          "addresses 1 10.0.0.11 is 300 02:00:00:00:00:01\n"
+          "addresses 1 fd00::1 is host 02:fd:00:00:00:00 gateway\n"
+          "addresses 1 fd00::11 is 300 02:00:00:00:00:01\n");
 }
 
 static void
@@ -240,18 +267,45 @@ test_no_gateway(void **state OVS_UNUSED)
 static void
 test_does_not_enforce(void **state OVS_UNUSED)
 {
-    static const char *const modes[] = { "audit", "off" };
+    test_rows_set(&rows, "network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+                  "gateways=10.0.0.1,fd00::1 enforcement=off");
+    check(&rows, true, "");
+    test_rows_set(&rows, "network net key=1 subnets=10.0.0.0/24 "
+                  "enforcement=audit");
+    test_rows_set(&rows, "container a1 service=a interface=if1 "
+                  "mac=02:00:00:00:00:01 ips=10.0.0.11");
+    check(&rows, true,
+          "addresses 1 10.0.0.11 is 300 02:00:00:00:00:01 on 71, mtu 1400"
+          " audit\n"
+          "addresses 1 10.0.0.12 is 301 02:00:00:00:00:02 on 72, mtu 1500"
+          " open-egress open-ingress audit\n"
+          "endpoints 71 is 300 in 1 02:00:00:00:00:01 audit\n"
+          "endpoints 72 is 301 in 1 02:00:00:00:00:02"
+          " open-egress open-ingress audit\n"
+          "sources 71 10.0.0.11\n"
+          "sources 72 10.0.0.12\n");
+}
 
-    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-        char *row = xasprintf("network net key=1 "
-                              "subnets=10.0.0.0/24,fd00::/64 "
-                              "gateways=10.0.0.1,fd00::1 enforcement=%s",
-                              modes[i]);
-
-        test_rows_set(&rows, row);
-        check(&rows, true, "");
-        free(row);
-    }
+static void
+test_dhcp(void **state OVS_UNUSED)
+{
+    test_rows_set(&rows, "network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+                  "dhcp_servers=10.0.0.12");
+    test_rows_remove(&rows, "container a1");
+    check(&rows, true,
+          "addresses 1 10.0.0.12 is 301 02:00:00:00:00:02 on 72, mtu 1500"
+          " open-egress open-ingress\n"
+          "endpoints 72 is 301 in 1 02:00:00:00:00:02"
+          " open-egress open-ingress dhcp-server dhcp-v4\n"
+          "sources 72 10.0.0.12\n");
+    test_rows_set(&rows, "network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+                  "dhcp_servers=fd00::99");
+    check(&rows, true,
+          "addresses 1 10.0.0.12 is 301 02:00:00:00:00:02 on 72, mtu 1500"
+          " open-egress open-ingress\n"
+          "endpoints 72 is 301 in 1 02:00:00:00:00:02"
+          " open-egress open-ingress dhcp-v6\n"
+          "sources 72 10.0.0.12\n");
 }
 
 static void
@@ -342,22 +396,37 @@ test_icmp(void **state OVS_UNUSED)
 static void
 test_any_peer(void **state OVS_UNUSED)
 {
-    /* What "any" may do is not rendered, what others may do to it is. */
     test_rows_set(&rows, "dependency d from=any to=b policies=tcp:80");
-    check(&rows, false, "policy 301 from any 6:80/16 rule 6\n");
+    check(&rows, false,
+          "policy 301 from any 6:80/16 rule 6\n"
+          "policy any to 301 6:80/16 rule 6\n");
     test_rows_set(&rows, "dependency d from=a to=any policies=tcp:80");
-    check(&rows, false, "policy 300 to any 6:80/16 rule 6\n");
+    check(&rows, false,
+          "policy 300 to any 6:80/16 rule 6\n"
+          "policy any from 300 6:80/16 rule 6\n");
 }
 
 static void
 test_outside(void **state OVS_UNUSED)
 {
-    test_rows_set(&rows, "dependency d from=a to=host,world,cidr:10.0.0.0/8 "
+    test_rows_set(&rows, "dependency d from=a to=host,world "
                   "policies=tcp:80");
     check(&rows, false, "");
+    test_rows_set(&rows, "dependency d from=a to=host,world,cidr:10.0.0.0/8 "
+                  "policies=tcp:80");
+    check(&rows, false, "partial 300 to\n");
+    test_rows_set(&rows, "dependency d from=cidr:10.0.0.0/8 to=b "
+                  "policies=tcp:80");
+    check(&rows, false, "partial 301 from\n");
+    test_rows_set(&rows, "dependency d from=any to=b,cidr:10.0.0.0/8 "
+                  "policies=tcp:80 direction=egress");
+    check(&rows, false,
+          "partial any to\n"
+          "policy any to 301 6:80/16 rule 6\n");
     test_rows_set(&rows, "dependency d from=a "
                   "to=b,host,cidr:10.0.0.0/8!10.1.0.0/16 policies=tcp:80");
     check(&rows, false,
+          "partial 300 to\n"
           "peers 300 301\n"
           "policy 300 to 301 6:80/16 rule 6\n"
           "policy 301 from 300 6:80/16 rule 6\n");
@@ -405,6 +474,7 @@ test_product_limit(void **state OVS_UNUSED)
     test_rows_run(&rows);
     assert_int_equal(maps->n[MAP_POLICY], 2 * 32 * 32);
     assert_int_equal(maps->n[MAP_PEERS], 32 * 32);
+    assert_int_equal(maps->n[MAP_PARTIAL], 0);
     free(row);
 
     row = xasprintf("dependency d from=%s to=%s policies=tcp:80-81,udp",
@@ -412,6 +482,7 @@ test_product_limit(void **state OVS_UNUSED)
     test_rows_set(&rows, row);
     test_rows_run(&rows);
     assert_int_equal(maps->n[MAP_POLICY], 0);
+    assert_int_equal(maps->n[MAP_PARTIAL], 2 * 32);
     free(row);
     ds_destroy(&names);
 }
@@ -426,6 +497,7 @@ main(void)
         TEST(test_not_on_the_fast_path),
         TEST(test_no_gateway),
         TEST(test_does_not_enforce),
+        TEST(test_dhcp),
         TEST(test_isolation),
         TEST(test_rule),
         TEST(test_one_direction),

@@ -77,7 +77,10 @@
     BASTION_DROP_REASON(27, FRAGMENT, "fragment",                             \
         "a later fragment between two that may not talk at all")              \
     BASTION_DROP_REASON(28, PIPELINE, "pipeline",                             \
-        "no flow of an inner table matched; this is a defect")
+        "no flow of an inner table matched; this is a defect")                \
+    BASTION_DROP_REASON(29, RATE_LIMIT, "rate-limit",                         \
+        "the container sends more packets that nothing allows than Open "     \
+        "vSwitch is asked about")
 
 enum drop_reason {
     DROP_NONE = 0,              /* Not dropped. */
