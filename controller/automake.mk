@@ -7,6 +7,10 @@
 
 noinst_LTLIBRARIES += controller/libbastion-controller.la
 controller_libbastion_controller_la_SOURCES = \
+	controller/attachment-rows.c \
+	controller/attachment-rows.h \
+	controller/attachments.c \
+	controller/attachments.h \
 	controller/bastion-db.c \
 	controller/bastion-db.h \
 	controller/compiler.c \

@@ -12,6 +12,7 @@
 
 #include "bastion/version.h"
 #include "command-line.h"
+#include "controller/attachments.h"
 #include "controller/bastion-db.h"
 #include "controller/compiler.h"
 #include "controller/fastpath-driver.h"
@@ -88,6 +89,7 @@ struct controller {
     unsigned long long int install_start;   /* In us. */
 
     unsigned long long int stats_audits;    /* Audits at last statistics. */
+    unsigned int attachments_seqno;         /* That the database was told. */
 };
 
 static void parse_options(int argc, char *argv[], struct options *);
@@ -365,6 +367,21 @@ run_statistics(struct controller *c)
 }
 
 static void
+run_attachments(struct controller *c)
+{
+    unsigned int seqno = node_ovs_get_attachments_seqno(c->node_ovs);
+
+    if (c->attachments_seqno != seqno) {
+        struct attached_port *ports;
+        size_t n = node_ovs_get_attached_ports(c->node_ovs, &ports);
+
+        bastion_db_set_attachments(c->bastion_db, ports, n);
+        c->attachments_seqno = seqno;
+        free(ports);
+    }
+}
+
+static void
 controller_run(struct controller *c)
 {
     run_host_addresses(c);
@@ -381,6 +398,7 @@ controller_run(struct controller *c)
     if (ready) {
         run_acks(c);
         run_ownership(c);
+        run_attachments(c);
         run_statistics(c);
     }
     node_ovs_update(c->node_ovs);

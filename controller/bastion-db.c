@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bastion/version.h"
+#include "controller/attachment-rows.h"
 #include "controller/compiler.h"
 #include "controller/row-statistics.h"
 #include "coverage.h"
@@ -111,6 +112,8 @@ struct bastion_db {
     long long int duplicate_until;  /* Time to take it back, in ms. */
     char **addresses;
     size_t n_addresses;
+    struct attachment_rows *attachments;    /* NULL until they are known. */
+    bool attachments_dirty;         /* May the database have others? */
     int64_t applied;                /* Generation, -1 if none yet. */
     long long int applied_at;       /* Wall-clock time, in ms. */
 
@@ -284,6 +287,8 @@ add_columns(struct ovsdb_idl *idl)
     add_written_column(idl, &bsrec_node_col_applied_at);
     add_written_column(idl, &bsrec_node_col_addresses);
     add_written_column(idl, &bsrec_node_col_statistics);
+
+    attachment_rows_add_columns(idl);
 }
 
 static char *
@@ -350,6 +355,7 @@ bastion_db_destroy(struct bastion_db *db)
         hmap_destroy(&db->rows);
         ovsdb_idl_loop_destroy(&db->loop);
         free_addresses(db);
+        attachment_rows_destroy(db->attachments);
         free(db->remote);
         free(db->node);
         free(db->hostname);
@@ -372,6 +378,7 @@ bastion_db_run(struct bastion_db *db, struct compiler *compiler)
         return;
     }
     db->seqno = seqno;
+    db->attachments_dirty = true;
 
     const struct bsrec_bastion *row = bsrec_bastion_first(idl);
     if (!row) {
@@ -436,6 +443,7 @@ static void
 handle_failure(struct bastion_db *db, const char *error)
 {
     recheck_all(db);
+    db->attachments_dirty = true;
 
     /* One that was not even sent, for want of a connection, is another thing:
      * it is time for the next one when the connection is back. */
@@ -475,7 +483,7 @@ bastion_db_wait(struct bastion_db *db)
 
 /* Accessors. */
 
-/* Has the row of this node replicated, but those of others not.  Returns true
+/* Has the rows of this node replicated, but those of others not.  Returns true
  * if the database has been asked and has answered by now, so that a missing
  * row means that there is none. */
 static bool
@@ -491,6 +499,7 @@ set_node_condition(struct bastion_db *db)
     unsigned int seqno = ovsdb_idl_set_condition(idl, &bsrec_table_node,
                                                  &condition);
     ovsdb_idl_condition_destroy(&condition);
+    seqno = MAX(seqno, attachment_rows_set_condition(idl, db->node));
     return seqno == ovsdb_idl_get_condition_seqno(idl);
 }
 
@@ -518,6 +527,17 @@ bastion_db_set_host_addresses(struct bastion_db *db,
         ip_address_format(&ips[i], &s);
         db->addresses[db->n_addresses++] = ds_steal_cstr(&s);
     }
+}
+
+void
+bastion_db_set_attachments(struct bastion_db *db,
+                           const struct attached_port *ports, size_t n)
+{
+    if (!db->attachments) {
+        db->attachments = attachment_rows_create();
+    }
+    attachment_rows_set(db->attachments, ports, n);
+    db->attachments_dirty = true;
 }
 
 const char *
@@ -941,6 +961,12 @@ write_node(struct bastion_db *db)
     } else if (!node_row_is_taken(db, row)) {
         write_node_columns(db, row, false);
         db->writing_node = true;
+    }
+
+    if (db->attachments && db->attachments_dirty && !db->duplicate_node) {
+        attachment_rows_write(db->attachments, db->loop.idl, db->txn,
+                              db->node);
+        db->attachments_dirty = false;
     }
 }
 

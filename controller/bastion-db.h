@@ -35,6 +35,7 @@
 #include <stdint.h>
 #include <netinet/in.h>
 
+struct attached_port;
 struct bastion_db;
 struct compiler;
 struct flow_table;
@@ -54,6 +55,11 @@ void bastion_db_wait(struct bastion_db *);
 void bastion_db_set_node(struct bastion_db *, const char *name);
 void bastion_db_set_host_addresses(struct bastion_db *,
                                    const struct in6_addr *, size_t n);
+
+/* Says which of the node's ports have attachments; copies 'ports'.  Until this
+ * has been called, rows of table Attachment are left alone. */
+void bastion_db_set_attachments(struct bastion_db *,
+                                const struct attached_port *ports, size_t n);
 
 const char *bastion_db_get_hostname(const struct bastion_db *);
 

@@ -7,7 +7,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "controller/attachments.h"
 #include "controller/compiler.h"
 #include "coverage.h"
 #include "flow.h"
@@ -39,6 +41,7 @@ struct node_ovs {
     struct ovsdb_idl_txn *txn;  /* Non-NULL between run and wait. */
     char *remote;
     unsigned int seqno;         /* Of the contents that were read last. */
+    unsigned int attachments_seqno;
     uint64_t n_reads;
     bool has_contents;
 
@@ -72,6 +75,7 @@ node_ovs_add_columns(struct ovsdb_idl *idl)
         &ovsrec_bridge_col_external_ids,
         &ovsrec_bridge_col_controller,
         &ovsrec_port_col_interfaces,
+        &ovsrec_port_col_external_ids,
         &ovsrec_interface_col_name,
         &ovsrec_interface_col_ofport,
         &ovsrec_interface_col_mac_in_use,
@@ -310,6 +314,60 @@ node_ovs_get_seqno(const struct node_ovs *no)
     return no->n_reads;
 }
 
+/* A port that Open vSwitch has not numbered does not work (any more, or
+ * yet). */
+static void
+add_attached_ports(const struct node_bridge *bridge,
+                   struct attached_port *ports, size_t *n)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, &bridge->ports) {
+        const struct node_port *port = node->data;
+
+        if (port->attachment && port->ofport != OFPP_NONE) {
+            const char *netns = smap_get(&port->attachment->external_ids,
+                                         "netns");
+            ports[(*n)++] = (struct attached_port) {
+                .interface = node->name,
+                .bridge = bridge->name,
+                .ofport = ofp_to_u16(port->ofport),
+                .netns_exists = netns && !access(netns, F_OK),
+                .attachment = port->attachment,
+            };
+        }
+    }
+}
+
+size_t
+node_ovs_get_attached_ports(const struct node_ovs *no,
+                            struct attached_port **portsp)
+{
+    struct shash_node *node;
+    size_t n_max = 0, n = 0;
+
+    SHASH_FOR_EACH (node, &no->bridges) {
+        const struct node_bridge *bridge = node->data;
+        n_max += shash_count(&bridge->ports);
+    }
+
+    struct attached_port *ports = xcalloc(MAX(n_max, 1), sizeof *ports);
+    SHASH_FOR_EACH (node, &no->bridges) {
+        const struct node_bridge *bridge = node->data;
+        if (bridge->owned) {
+            add_attached_ports(bridge, ports, &n);
+        }
+    }
+    *portsp = ports;
+    return attached_ports_select(ports, n);
+}
+
+unsigned int
+node_ovs_get_attachments_seqno(const struct node_ovs *no)
+{
+    return no->attachments_seqno;
+}
+
 const struct node_bridge *
 node_ovs_find_datapath_id(const struct node_ovs *no, uint64_t datapath_id)
 {
@@ -329,8 +387,9 @@ node_ovs_set_owned(struct node_ovs *no, const char *name, bool owned)
 {
     struct node_bridge *bridge = shash_find_data(&no->bridges, name);
 
-    if (bridge) {
+    if (bridge && bridge->owned != owned) {
         bridge->owned = owned;
+        no->attachments_seqno++;
     }
 }
 
@@ -372,6 +431,7 @@ static void
 node_port_destroy(struct node_port *port)
 {
     free(port->veth);
+    attachment_destroy(port->attachment);
     free(port);
 }
 
@@ -406,6 +466,7 @@ ofport_from_row(const struct ovsrec_interface *row)
 
 static void
 add_interface(struct node_bridge *bridge, const struct node_bridge *old,
+              const struct ovsrec_port *port_row,
               const struct ovsrec_interface *row)
 {
     const struct node_port *old_port
@@ -419,6 +480,8 @@ add_interface(struct node_bridge *bridge, const struct node_bridge *old,
     }
     port->veth = nullable_xstrdup(smap_get(&row->external_ids,
                                            "bastion-veth"));
+    port->attachment = attachment_parse(&port_row->external_ids,
+                                        &row->external_ids);
     if (!shash_add_once(&bridge->ports, row->name, port)) {
         node_port_destroy(port);
     }
@@ -447,7 +510,7 @@ node_bridge_from_row(const struct ovsrec_bridge *row,
     for (size_t i = 0; i < row->n_ports; i++) {
         const struct ovsrec_port *port = row->ports[i];
         for (size_t j = 0; j < port->n_interfaces; j++) {
-            add_interface(bridge, old, port->interfaces[j]);
+            add_interface(bridge, old, port, port->interfaces[j]);
         }
     }
 
@@ -561,6 +624,7 @@ node_ovs_read(struct node_ovs *no, struct compiler *compiler,
     destroy_bridges(&no->bridges);
     no->bridges = bridges;
     shash_moved(&no->bridges);
+    no->attachments_seqno++;
 
     free(no->system_id);
     no->system_id = nullable_xstrdup(smap_get(&cfg->external_ids,

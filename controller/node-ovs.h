@@ -27,6 +27,8 @@
 #include "openvswitch/types.h"
 #include "svec.h"
 
+struct attached_port;
+struct attachment;
 struct compiler;
 struct node_ovs;
 struct simap;
@@ -38,6 +40,8 @@ struct node_port {
     char *veth;                 /* external_ids:bastion-veth: the interface
                                  * of which this port is the shadow (see
                                  * fastpath.h), or NULL. */
+    struct attachment *attachment;  /* What external_ids say is behind it, or
+                                     * NULL.  Owned. */
 };
 
 /* A bridge, as the database has it. */
@@ -86,6 +90,16 @@ const struct shash *node_ovs_get_bridges(const struct node_ovs *);
 
 /* Returns a number that changes whenever the bridges have been read again. */
 uint64_t node_ovs_get_seqno(const struct node_ovs *);
+
+/* Stores in '*portsp' the ports of owned bridges that have attachments,
+ * without duplicates, and returns how many there are.  The caller must free
+ * '*portsp', which refers to what is valid until node_ovs_run(). */
+size_t node_ovs_get_attached_ports(const struct node_ovs *,
+                                   struct attached_port **portsp);
+
+/* Returns a number that changes whenever the result of
+ * node_ovs_get_attached_ports() may have changed. */
+unsigned int node_ovs_get_attachments_seqno(const struct node_ovs *);
 
 /* NULL if no bridge has that datapath ID. */
 const struct node_bridge *node_ovs_find_datapath_id(const struct node_ovs *,
