@@ -11,7 +11,7 @@
 
 AM_TESTS_ENVIRONMENT = \
 	. $(abs_top_builddir)/tests/atlocal; \
-	BASTION_PROGRAMS='$(sbin_PROGRAMS) $(bin_PROGRAMS) $(check_PROGRAMS)'; \
+	BASTION_PROGRAMS='$(sbin_PROGRAMS) $(bin_PROGRAMS) $(cni_PROGRAMS) $(check_PROGRAMS)'; \
 	export BASTION_PROGRAMS;
 TEST_EXTENSIONS = .sh
 SH_LOG_COMPILER = $(srcdir)/tests/run-system-test
@@ -305,3 +305,13 @@ tests_test_map_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_map_table_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)
+
+# Unit tests of manager/'s Kubernetes part.
+check_PROGRAMS += tests/test-netpol
+TESTS += tests/test-netpol
+tests_test_netpol_SOURCES = tests/test-netpol.c
+tests_test_netpol_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
+tests_test_netpol_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSON_C_CFLAGS)
+tests_test_netpol_LDADD = \
+	manager/libcollectors.la $(CMOCKA_LIBS) $(JSON_C_LIBS)
+EXTRA_DIST += tests/netpol/cases.json
