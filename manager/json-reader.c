@@ -20,7 +20,8 @@ struct json_reader {
 
     /* Of the value that is being read. */
     bool in_value;
-    bool in_string;
+    char quote;                 /* That the current string began with, or 0.
+                                 * json-c accepts names in single quotes. */
     bool after_backslash;       /* In a string. */
     size_t n_bytes;
     size_t n_parts;
@@ -132,7 +133,7 @@ parse_step(struct json_reader *reader, const char *data, size_t size,
     }
     if (error == json_tokener_success) {
         json_tokener_reset(reader->tokener);
-        reader->in_value = reader->in_string = false;
+        reader->in_value = false;
         reader->cb(value, reader->aux);
     }
     return NULL;
@@ -154,10 +155,13 @@ check_step(struct json_reader *reader, const char *data, size_t size)
 
         if (reader->after_backslash) {
             reader->after_backslash = false;
-        } else if (c == '"') {
-            reader->in_string = !reader->in_string;
-        } else if (reader->in_string) {
+        } else if (reader->quote) {
             reader->after_backslash = c == '\\';
+            if (c == reader->quote) {
+                reader->quote = '\0';
+            }
+        } else if (c == '"' || c == '\'') {
+            reader->quote = c;
         } else if (c == ',' || c == '[' || c == '{') {
             reader->n_parts++;
         }
