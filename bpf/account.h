@@ -70,6 +70,7 @@ static __always_inline void count_rule(__u32 rule, __u32 len)
 static __always_inline bool take_token(__u64 *time, __u32 rate, __u32 burst)
 {
 	__u64 interval = rate ? second / rate : 0;
+	__u64 limit = burst ? (burst - 1) * interval : 0;
 	__u64 now = bpf_ktime_get_ns();
 
 	/* Other CPUs may be at it.  Whoever loses that often has to do
@@ -78,7 +79,7 @@ static __always_inline bool take_token(__u64 *time, __u32 rate, __u32 burst)
 		__u64 old = *(volatile __u64 *)time;
 		__u64 full = old > now ? old : now;
 
-		if (full - now >= burst * interval)
+		if (full - now > limit)
 			return false;
 		if (__sync_val_compare_and_swap(time, old, full + interval) ==
 		    old)

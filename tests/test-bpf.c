@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/compiler.h"
 #include "controller/map-table.h"
@@ -21,6 +22,7 @@
 #include "packets.h"
 #include "tests/bpf-harness.h"
 #include "tests/test-rows.h"
+#include "timeval.h"
 #include "util.h"
 
 /* A line of the table.
@@ -36,8 +38,8 @@
  *     !forget                 all connections are lost
  *     !shadow                 what is handed on goes to a shadow port
  *
- * 'verdict' is "to CONTAINER", "ovs", "drop REASON", "arp MAC", "na MAC",
- * "na MAC router", or NULL for a command. */
+ * 'verdict' is "to CONTAINER", "to CONTAINER audit REASON", "ovs", "drop
+ * REASON", "arp MAC", "na MAC", "na MAC router", or NULL for a command. */
 struct line {
     const char *packet;
     const char *verdict;
@@ -73,6 +75,14 @@ struct line {
     ",dl_dst=33:33:00:00:00:01,dl_type=0x86dd,ipv6_src=fd00::" X \
     ",ipv6_dst=ff02::1,nw_ttl=255,nw_proto=58,icmpv6_type=136" \
     ",nd_target=" TARGET ",nd_tll=" MAC(TLL)
+
+/* The ports are in hexadecimal digits, as is the type of the first chunk. */
+#define SCTP(X, S, D, SRC, DST, CHUNK) IP4(X, S, D) ",nw_proto=132" \
+    "{len=54,10=0028,22=" SRC DST ",2e=" CHUNK "000014}"
+/* A UDP packet with extension headers, from the first one on. */
+#define EXTENDED(X, S, D, LEN, PLEN, FIRST, BYTES) \
+    IP6(X, S, D) UDP("1000", "53") \
+    "{len=" LEN ",12=" PLEN ",14=" FIRST ",36=" BYTES "}"
 
 /* a may open tcp:80, udp:53 and echo to b.  c has no dependency with them, d
  * is not isolated, e is not on the fast path.  The container with letter X
@@ -192,6 +202,36 @@ static const struct line lines[] = {
     { NA("a", "fd00::b", "0a"), "drop nd-spoof" },
     { NA("a", "fd00::b", "99"), "drop nd-spoof" },
 
+    /* Options and extension headers. */
+    { IP4("a", "10", "11") UDP("1000", "53")
+      "{len=46,e=46,10=0020,22=0101010103e8003500080000}", "to b" },
+    { IP4("a", "99", "11") UDP("1000", "53")
+      "{len=46,e=46,10=0020,22=0101010103e8003500080000}", "drop ip-spoof" },
+    { IP4("a", "10", "11") UDP("1000", "53")
+      "{len=46,e=46,10=0020,22=010101010043004400080000}",
+      "drop dhcp-server" },
+    { EXTENDED("a", "a", "b", "70", "0010", "00",
+               "110000000000000003e8003500080000"), "to b" },
+    { EXTENDED("a", "99", "b", "70", "0010", "00",
+               "110000000000000003e8003500080000"), "drop ipv6-spoof" },
+    { EXTENDED("a", "a", "b", "86", "0020", "3c",
+               "2b010000000000000000000000000000110000000000000003e80035"
+               "00080000"), "to b" },
+    { EXTENDED("a", "a", "b", "70", "0010", "33",
+               "110000000000000003e8003500080000"), "to b" },
+    { EXTENDED("a", "a", "b", "70", "0010", "3c",
+               "110100000000000003e8003500080000"), "ovs" },
+    { EXTENDED("a", "a", "b", "102", "0030", "3c",
+               "3c000000000000003c000000000000003c000000000000003c0000000000"
+               "0000110000000000000003e8003500080000"), "ovs" },
+    { EXTENDED("a", "a", "b", "70", "0010", "3c",
+               "3a000000000000008600000000000000"), "drop "
+      "router-advertisement" },
+    { EXTENDED("a", "99", "b", "70", "0010", "3c",
+               "3a000000000000008900000000000000"), "drop redirect" },
+    { EXTENDED("a", "a", "b", "70", "0010", "3c",
+               "11000000000000000223022200080000"), "drop dhcp-server" },
+
     /* What the fast path does not look into. */
     { IP4("a", "10", "11") TCP("1000", "80", "syn") "{e=46}", "ovs" },
     { IP4("a", "10", "11") TCP("1000", "80", "syn") "{e=4f}", "ovs" },
@@ -282,6 +322,14 @@ static const struct line lines[] = {
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "ovs" },
     { IP4("a", "10", "11") TCP("1000", "80", "fin|ack"), "to b" },
 
+    /* Half closed. */
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
+    { "!age 899", NULL },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
+    { "!age 901", NULL },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "80", "fin|ack"), "to b" },
+
     /* The end of a connection, and the next one from the same port. */
     { IP4("b", "11", "10") TCP("80", "1000", "fin|ack"), "to a" },
     { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
@@ -343,6 +391,38 @@ static const struct line lines[] = {
     { IP6("b", "b", "a") ECHO6("129"), "to a" },
     { IP6("b", "b", "a") ECHO6("128"), "drop egress-policy" },
     { "!age 61", NULL },
+
+    /* SCTP. */
+    { SCTP("a", "10", "11", "03e8", "0007", "01"), "drop egress-policy" },
+    { SCTP("a", "10", "11", "03e8", "0007", "00"), "ovs" },
+    { "!row dependency sctp from=a to=b policies=sctp:7", NULL },
+    { SCTP("a", "10", "11", "03e8", "0008", "01"), "drop egress-policy" },
+    { SCTP("b", "11", "10", "0007", "03e8", "02"), "ovs" },
+    { SCTP("a", "10", "11", "03e8", "0007", "02"), "ovs" },
+    { SCTP("a", "10", "11", "03e8", "0007", "06"), "ovs" },
+    { SCTP("a", "10", "11", "03e8", "0007", "01"), "to b" },
+    { SCTP("b", "11", "10", "0007", "03e8", "02"), "to a" },
+    { SCTP("a", "10", "11", "03e8", "0007", "0a"), "to b" },
+    { SCTP("b", "11", "10", "0007", "03e8", "0b"), "to a" },
+    { SCTP("b", "11", "10", "0007", "03e8", "01"), "drop egress-policy" },
+    { "!age 200", NULL },
+    { SCTP("b", "11", "10", "0007", "03e8", "00"), "to a" },
+    { SCTP("b", "11", "10", "0007", "03e8", "07"), "to a" },
+    { SCTP("a", "10", "11", "03e8", "0007", "08"), "to b" },
+    { "!age 9", NULL },
+    { SCTP("b", "11", "10", "0007", "03e8", "0e"), "to a" },
+    { "!age 11", NULL },
+    { SCTP("b", "11", "10", "0007", "03e8", "00"), "ovs" },
+    { SCTP("a", "10", "11", "03e8", "0007", "00"), "to b" },
+    { SCTP("b", "11", "10", "0007", "03e8", "00"), "to a" },
+    { SCTP("b", "11", "10", "0007", "03e8", "06"), "to a" },
+    { SCTP("a", "10", "11", "03e8", "0007", "01"), "to b" },
+    { SCTP("b", "11", "10", "0007", "03e8", "02"), "to a" },
+    { ERROR4("b", "11", "10", "3", "84", "03e8000700000000"), "to a" },
+    { IP4("a", "10", "11") ",nw_proto=132{len=49,10=0023,22=03e80007}",
+      "ovs" },
+    { "!remove dependency sctp", NULL },
+    { SCTP("b", "11", "10", "0007", "03e8", "00"), "drop egress-policy" },
 
     /* Fragments: those of a delivered packet, in order. */
     { IP4("a", "10", "11") UDP("1000", "53")
@@ -438,6 +518,74 @@ static const struct line lines[] = {
     { "!remove dependency ba", NULL },
     { "!row dependency ab from=a to=b policies=tcp:80,udp:53,icmp:8,icmp6:128",
       NULL },
+
+    /* Rules about any subject, and about what is not in the maps. */
+    { IP4("c", "12", "11") TCP("1000", "443", "syn"), "drop egress-policy" },
+    { "!row dependency any from=any to=b policies=tcp:443", NULL },
+    { IP4("c", "12", "11") TCP("1000", "443", "syn"), "to b" },
+    { IP4("c", "12", "11") TCP("1000", "444", "syn"), "drop egress-policy" },
+    { "!row dependency any from=any to=b,cidr:10.1.0.0/16 policies=tcp:443",
+      NULL },
+    { IP4("c", "12", "11") TCP("1000", "443", "syn"), "to b" },
+    { IP4("c", "12", "11") TCP("1000", "444", "syn"), "ovs" },
+    { IP4("d", "13", "11") TCP("1000", "444", "syn"), "drop ingress-policy" },
+    { "!row dependency any from=c to=cidr:10.1.0.0/16 policies=tcp:443",
+      NULL },
+    { IP4("c", "12", "11") TCP("1000", "443", "syn"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "443", "syn"), "drop egress-policy" },
+    { "!remove dependency any", NULL },
+
+    /* To a container that is not on the fast path. */
+    { IP4("b", "11", "14") TCP("1000", "80", "syn"), "drop egress-policy" },
+    { IP4("b", "11", "14") TCP("1000", "80", "ack"), "ovs" },
+    { IP4("d", "13", "14") TCP("1000", "80", "syn"), "ovs" },
+
+    /* A DHCP server. */
+    { "!row network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+      "gateways=10.0.0.1,fd00::1 gateway_mac=02:00:00:00:00:01 "
+      "dhcp_servers=10.0.0.13", NULL },
+    { ETH("a") ",dl_type=0x800,nw_src=0.0.0.0,nw_dst=255.255.255.255"
+      UDP("68", "67"), "ovs" },
+    { ETH("a") ",dl_type=0x800,nw_src=0.0.0.0,nw_dst=10.0.0.13"
+      UDP("68", "67"), "drop dhcp-client" },
+    { ETH("a") ",dl_type=0x800,nw_src=10.0.0.10,nw_dst=255.255.255.255"
+      UDP("68", "67"), "ovs" },
+    { ETH("a") ",dl_type=0x800,nw_src=10.0.0.10,nw_dst=255.255.255.255"
+      UDP("68", "66"), "drop multicast-destination" },
+    { IP4("d", "13", "10") UDP("67", "68"), "ovs" },
+    { IP4("a", "10", "13") UDP("67", "68"), "drop dhcp-server" },
+    { ETH("a") ",dl_type=0x86dd,ipv6_src=fd00::a,ipv6_dst=ff02::1:2"
+      UDP("546", "547"), "drop dhcp-client" },
+    { "!row network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+      "gateways=10.0.0.1,fd00::1 gateway_mac=02:00:00:00:00:01 "
+      "dhcp_servers=fd00::d", NULL },
+    { ETH("a") ",dl_type=0x86dd,ipv6_src=fd00::a,ipv6_dst=ff02::1:2"
+      UDP("546", "547"), "ovs" },
+    { ETH("a") ",dl_type=0x800,nw_src=0.0.0.0,nw_dst=255.255.255.255"
+      UDP("68", "67"), "drop dhcp-client" },
+    { IP6("d", "d", "a") UDP("547", "546"), "ovs" },
+
+    /* Audit mode. */
+    { "!row network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+      "gateways=10.0.0.1,fd00::1 gateway_mac=02:00:00:00:00:01 "
+      "enforcement=audit", NULL },
+    { IP4("a", "10", "11") TCP("2000", "80", "syn"), "to b" },
+    { IP4("a", "10", "11") TCP("2000", "81", "syn"),
+      "to b audit egress-policy" },
+    { IP4("b", "11", "10") TCP("81", "2000", "syn|ack"),
+      "to a audit egress-policy" },
+    { IP4("a", "10", "11") TCP("2000", "81", "ack"),
+      "to b audit egress-policy" },
+    { IP4("d", "13", "11") TCP("2000", "81", "syn"),
+      "to b audit ingress-policy" },
+    { IP4("a", "10", "11") TCP("2000", "82", "ack"), "ovs" },
+    { IP4("a", "10", "11") UDP("2000", "82"), "ovs" },
+    { IP4("a", "10", "14") TCP("2000", "82", "syn"), "ovs" },
+    { IP4("a", "99", "11") TCP("2000", "81", "syn"), "drop ip-spoof" },
+    { ARP("c", "1", "0c", "12", "11"), "ovs" },
+    { "!row network net key=1 subnets=10.0.0.0/24,fd00::/64 "
+      "gateways=10.0.0.1,fd00::1 gateway_mac=02:00:00:00:00:01", NULL },
+    { IP4("a", "10", "11") TCP("2000", "81", "ack"), "drop egress-policy" },
 
     /* Isolation. */
     { "!row service b network=net identity=301 isolate=egress", NULL },
@@ -724,7 +872,11 @@ is_as_expected(const struct packet *packet, const struct harness_verdict *v,
     if (!strcmp(verdict, "ovs")) {
         return is_untouched(packet, v);
     } else if (!strncmp(verdict, "to ", 3)) {
-        return is_delivered(packet, v, verdict[3]);
+        const char *reason = verdict[4] ? strrchr(verdict, ' ') + 1 : NULL;
+
+        return (is_delivered(packet, v, verdict[3])
+                && (reason ? !strcmp(drop_reason_name(v->reason), reason)
+                    : !v->reason));
     } else if (!strncmp(verdict, "drop ", 5)) {
         return (v->action == HARNESS_DROPPED && v->retval == TC_ACT_SHOT
                 && !strcmp(drop_reason_name(v->reason), verdict + 5));
@@ -817,14 +969,264 @@ test_full_sources(void)
     run_packet(&dropped);
 }
 
-int
-main(void)
+/* Runs 'line' 'n' times. */
+static void
+repeat(const struct line *line, int n)
 {
-    set_program_name("test-bpf");
-    harness = bpf_harness_create(&harness_defaults);
+    for (int i = 0; i < n; i++) {
+        run_packet(line);
+    }
+}
+
+/* What nothing allows goes to Open vSwitch at a limited rate, as far as it is
+ * certain that nothing does. */
+static void
+test_miss_limit(void)
+{
+    static const struct bastion_config config = {
+        .miss_rate = 1,
+        .miss_burst = 3
+    };
+    static const struct bastion_config none;
+    static const struct line to_ovs = {
+        IP4("a", "10", "11") UDP("1000", "54"), "ovs"
+    };
+    static const struct line limited = {
+        IP4("a", "10", "11") UDP("1000", "54"), "drop rate-limit"
+    };
+    static const struct line others[] = {
+        { IP4("a", "10", "11") UDP("1000", "53"), "to b" },
+        { IP4("a", "10", "11") TCP("1000", "81", "syn"),
+          "drop egress-policy" },
+        { IP4("a", "99", "11") UDP("1000", "54"), "drop ip-spoof" },
+        { IP4("a", "10", "1") UDP("1000", "54"), "ovs" },
+        { IP4("b", "11", "14") UDP("1000", "54"), "ovs" },
+    };
+    static const struct line arp[] = {
+        { ARP("c", "1", "0c", "12", "11"), "ovs" },
+        { NS("c", "fd00::c", "fd00::b", "0c"), "ovs" },
+        { ARP("c", "1", "0c", "12", "99"), "ovs" },
+        { ARP("c", "1", "0c", "12", "11"), "drop rate-limit" },
+        { NS("c", "fd00::c", "fd00::99", "0c"), "drop rate-limit" },
+        { ARP("c", "1", "0c", "12", "1"), "arp " MAC("01") },
+    };
+
+    repeat(&to_ovs, 10);
+    bpf_harness_configure(harness, &config);
+    repeat(&to_ovs, 3);
+    repeat(&limited, 2);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        repeat(&others[i], 5);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(arp); i++) {
+        run_packet(&arp[i]);
+    }
+
+    /* While policy changes, nothing is certain. */
+    static const struct line syn = {
+        IP4("a", "10", "11") TCP("1000", "81", "syn"), "ovs"
+    };
+    struct map_table *maps = compiler_get_maps(test_rows.compiler);
+    bpf_harness_remove(harness, maps);
+    repeat(&to_ovs, 5);
+    run_packet(&syn);
+    bpf_harness_add(harness, maps);
+    run_packet(&limited);
+    bpf_harness_configure(harness, &none);
+    run_packet(&to_ovs);
+}
+
+/* Returns the next event, which must be one of 'type'. */
+static struct bastion_event
+next_event(int type)
+{
+    struct bastion_event event;
+
+    ovs_assert(bpf_harness_event(harness, &event));
+    ovs_assert(event.type == type);
+    ovs_assert(event.ifindex == IFINDEX('a'));
+    return event;
+}
+
+static void
+test_events(void)
+{
+    static const struct bastion_config config = {
+        .flags = BASTION_CONFIG_CONNECTIONS,
+        .event_rate = 1,
+        .event_burst = 4,
+    };
+    static const struct bastion_config none;
+    static const struct line forged = {
+        IP4("a", "99", "11") TCP("1000", "81", "syn"), "drop ip-spoof"
+    };
+    static const struct line new = {
+        IP4("a", "10", "11") TCP("3000", "80", "syn"), "to b"
+    };
+    struct bastion_event event;
+    const struct in6_addr *ip = (const struct in6_addr *) &event.source;
+
+    run_packet(&forged);
+    ovs_assert(!bpf_harness_event(harness, &event));
+    bpf_harness_configure(harness, &config);
+    run_packet(&forged);
+    event = next_event(BASTION_EVENT_DROP);
+    ovs_assert(event.reason == DROP_IP_SPOOF && event.source_identity == 300
+               && !event.destination_identity && event.protocol == IPPROTO_TCP
+               && event.destination_port == htons(81) && event.len == 54
+               && event.ethertype == htons(ETH_TYPE_IP)
+               && event.source_mac[5] == 0xa
+               && in6_addr_get_mapped_ipv4(ip) == htonl(0x0a000063));
+
+    repeat(&new, 2);
+    event = next_event(BASTION_EVENT_CONNECTION);
+    ovs_assert(event.destination_identity == 301 && !event.reason
+               && event.rule == test_rows_uuid(&test_rows,
+                                               "dependency ab")->parts[0]);
+    ovs_assert(!bpf_harness_event(harness, &event));
+
+    repeat(&forged, 5);
+    next_event(BASTION_EVENT_DROP);
+    next_event(BASTION_EVENT_DROP);
+    ovs_assert(!bpf_harness_event(harness, &event));
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_EVENTS) == 4);
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_EVENTS_LIMITED)
+               == 3);
+    ovs_assert(!bpf_harness_counter(harness, BASTION_COUNTER_EVENTS_LOST));
+    bpf_harness_configure(harness, &none);
+}
+
+/* Both halves of a rule count. */
+static void
+test_rules(void)
+{
+    static const struct line line = {
+        IP4("a", "10", "11") UDP("1000", "53"), "to b"
+    };
+    uint32_t rule = test_rows_uuid(&test_rows, "dependency ab")->parts[0];
+    uint64_t before = bpf_harness_rule(harness, rule);
+
+    repeat(&line, 3);
+    ovs_assert(bpf_harness_rule(harness, rule) == before + 6);
+}
+
+/* Awaits that 'map' has no entries, as all have timed out. */
+static void
+await_empty(const char *map)
+{
+    int fd = bpf_harness_map(harness, map);
+    uint8_t key[sizeof(struct bastion_connection_key)];
+    long long int deadline = time_msec() + 10000;
+
+    while (!bpf_map_get_next_key(fd, NULL, key)) {
+        if (time_msec() > deadline) {
+            ovs_fatal(0, "%s: entries do not time out", map);
+        }
+        usleep(1000);
+    }
+}
+
+static uint32_t
+n_connections(char container)
+{
+    uint32_t ifindex = IFINDEX(container);
+    struct bastion_port_state state;
+
+    ovs_assert(!bpf_map_lookup_elem(bpf_harness_map(harness, "port_states"),
+                                    &ifindex, &state));
+    return state.connections;
+}
+
+#define FIRST_FRAGMENT(ID, VERDICT) \
+    { IP4("a", "10", "11") UDP("1000", "53") \
+      "{len=74,10=003c,12=" ID ",14=2000,26=0064}", VERDICT }
+
+/* Tables that are full hand over, and have room again when what is in them has
+ * timed out. */
+static void
+test_full_tables(void)
+{
+    static const struct line connections[] = {
+        { IP4("a", "10", "11") UDP("1000", "53"), "to b" },
+        { IP4("a", "10", "11") UDP("1001", "53"), "to b" },
+        { IP4("a", "10", "11") UDP("1002", "53"), "to b" },
+        { IP4("a", "10", "11") UDP("1003", "53"), "ovs" },
+        { IP4("a", "10", "11") UDP("1000", "53"), "to b" },
+        { IP4("b", "11", "10") UDP("53", "1001"), "to a" },
+    };
+    static const struct line fragments[] = {
+        FIRST_FRAGMENT("0001", "to b"),
+        FIRST_FRAGMENT("0002", "to b"),
+        FIRST_FRAGMENT("0003", "ovs"),
+        FIRST_FRAGMENT("0001", "to b"),
+    };
+    static const struct bastion_config config = { .port_connections = 2 };
+    static const struct bastion_config none;
+
+    for (size_t i = 0; i < ARRAY_SIZE(connections); i++) {
+        run_packet(&connections[i]);
+    }
+    ovs_assert(n_connections('a') == 3 && !n_connections('b'));
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_CONNECTIONS_FULL)
+               == 1);
+    await_empty("connections");
+    ovs_assert(!n_connections('a'));
+
+    for (size_t i = 0; i < ARRAY_SIZE(fragments); i++) {
+        run_packet(&fragments[i]);
+    }
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_FRAGMENTS_FULL)
+               == 1);
+    await_empty("fragments");
+    run_packet(&fragments[0]);
+    await_empty("connections");
+
+    bpf_harness_configure(harness, &config);
+    run_packet(&connections[0]);
+    run_packet(&connections[1]);
+    run_packet(&connections[3]);
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_PORT_CONNECTIONS)
+               == 1);
+    bpf_harness_configure(harness, &none);
+    run_packet(&connections[2]);
+    await_empty("connections");
+    ovs_assert(!n_connections('a'));
+}
+
+/* Events that nobody reads. */
+static void
+test_full_ring_buffer(void)
+{
+    static const struct bastion_config config = {
+        .event_rate = 1,
+        .event_burst = 1000,
+    };
+    static const struct bastion_config none;
+    static const struct line forged = {
+        IP4("a", "99", "11") TCP("1000", "81", "syn"), "drop ip-spoof"
+    };
+    struct bastion_event event;
+
+    bpf_harness_configure(harness, &config);
+    repeat(&forged, 100);
+    bpf_harness_configure(harness, &none);
+
+    uint64_t n = bpf_harness_counter(harness, BASTION_COUNTER_EVENTS);
+    ovs_assert(n > 0 && n < 100);
+    ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_EVENTS_LOST)
+               == 100 - n);
+    for (; n; n--) {
+        ovs_assert(bpf_harness_event(harness, &event));
+    }
+    ovs_assert(!bpf_harness_event(harness, &event));
+}
+
+static void
+set_rows(const char *const rows_[], size_t n)
+{
     test_rows_init(&test_rows);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        test_rows_set(&test_rows, rows[i]);
+    for (size_t i = 0; i < n; i++) {
+        test_rows_set(&test_rows, rows_[i]);
     }
     for (char x = 'a'; x <= 'f'; x++) {
         char interface[] = { 'i', 'f', '1' + x - 'a', '\0' };
@@ -835,6 +1237,34 @@ main(void)
         }
     }
     install();
+}
+
+/* With small tables, whose timeouts are a thousandth. */
+static void
+test_small_tables(void)
+{
+    static const struct harness_options options = {
+        .second = 1000000,
+        .n_connections = 3,
+        .n_fragments = 2,
+        .events_size = 4096,
+    };
+
+    shadow = false;
+    harness = bpf_harness_create(&options);
+    set_rows(rows, ARRAY_SIZE(rows));
+    test_full_tables();
+    test_full_ring_buffer();
+    test_rows_destroy(&test_rows);
+    bpf_harness_destroy(harness);
+}
+
+int
+main(void)
+{
+    set_program_name("test-bpf");
+    harness = bpf_harness_create(&harness_defaults);
+    set_rows(rows, ARRAY_SIZE(rows));
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
         if (lines[i].packet[0] == '!') {
@@ -844,9 +1274,13 @@ main(void)
         }
     }
     test_unknown_interfaces();
+    test_miss_limit();
+    test_events();
+    test_rules();
     test_full_sources();
     printf("%"PRIuSIZE" packets and changes\n", ARRAY_SIZE(lines));
     test_rows_destroy(&test_rows);
     bpf_harness_destroy(harness);
+    test_small_tables();
     return EXIT_SUCCESS;
 }
