@@ -118,6 +118,7 @@ SYSTEM_TESTS = \
 	tests/system/fastpath.sh \
 	tests/system/fastpath-direct.sh \
 	tests/system/kernel-datapath.sh \
+	tests/system/observer.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
 	tests/system/restart.sh \
@@ -130,6 +131,7 @@ EXTRA_DIST += \
 	tests/system/discovery.py \
 	tests/system/fastpath-direct.py \
 	tests/system/kernel-datapath.py \
+	tests/system/observer.py \
 	tests/system/openflow.py \
 	tests/system/policy.py \
 	tests/system/restart.py \
