@@ -26,6 +26,7 @@ const char *const cni_versions[] = {
 #define MIN_MTU 68              /* RFC 791. */
 #define MAX_MTU 65535
 #define MAX_IFNAME 15           /* IFNAMSIZ - 1. */
+#define MAX_NAME 253            /* Of a pod; RFC 1123. */
 
 bool
 cni_version_is_at_least(const char *version, const char *least)
@@ -379,6 +380,9 @@ parse_args(const char *args, struct netconf *conf)
         const char *value = equals + 1;
         if (!value[0]) {
             continue;
+        } else if (!strncmp(pair, "K8S_POD_NAME", 12)
+                   && strlen(value) > MAX_NAME) {
+            error = bad_variable(pair, value, "a pod's name or namespace");
         } else if (!strcmp(pair, "K8S_POD_NAME")) {
             free(conf->pod_name);
             conf->pod_name = xstrdup(value);

@@ -235,7 +235,8 @@ read_situation(struct ovsdb_client *client, const struct registry_container *c,
     add_select(ops, "Bastion", next_identity, ARRAY_SIZE(next_identity));
     op = add_select(ops, "Container", uuid, ARRAY_SIZE(uuid));
     ovsdb_op_where(op, "name", "==",
-                   json_string_create(c->pod_name ? c->pod_name : ""));
+                   json_string_create(c->pod_name ? c->pod_name
+                                      : c->key.container_id));
 
     enum ovsdb_outcome outcome = ovsdb_client_transact(client, ops, deadline,
                                                        &results, &reason);

@@ -113,6 +113,7 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/platforms/cni.sh \
 	tests/system/control-plane-attack.sh \
 	tests/system/discovery.sh \
 	tests/system/fastpath.sh \
@@ -126,6 +127,8 @@ SYSTEM_TESTS = \
 	tests/system/tamper.sh
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
+	tests/platforms/cni.py \
+	tests/platforms/cni_runtime.py \
 	tests/system/common.sh \
 	tests/system/control-plane-attack.py \
 	tests/system/discovery.py \
