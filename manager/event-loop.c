@@ -45,7 +45,9 @@ event_loop_wait(struct event_base *base)
     struct timeval now;
 
     if (event_base_get_num_events(base, EVENT_BASE_COUNT_ACTIVE)) {
+        /* An event that was made active has no time that it is due. */
         poll_immediate_wake();
+        return;
     }
     event_base_gettimeofday_cached(base, &now);
     event_base_foreach_event(base, wait_for_event, &now);
