@@ -13,11 +13,13 @@ manager_libcollectors_la_CFLAGS = \
 manager_libcollectors_la_SOURCES = \
 	manager/json-reader.c \
 	manager/json-reader.h \
+	manager/kubernetes.c \
 	manager/kubernetes-parse.c \
 	manager/kubernetes-parse.h
 manager_libcollectors_la_LIBADD = $(JSON_C_LIBS) manager/libmanager.la
 
-manager_libmanager_la_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS) $(CURL_CFLAGS)
+manager_libmanager_la_CFLAGS = \
+	$(AM_CFLAGS) $(LIBEVENT_CFLAGS) $(CURL_CFLAGS) $(YAML_CFLAGS)
 manager_libmanager_la_SOURCES = \
 	manager/collector.c \
 	manager/collector.h \
@@ -27,6 +29,8 @@ manager_libmanager_la_SOURCES = \
 	manager/event-loop.h \
 	manager/http-client.c \
 	manager/http-client.h \
+	manager/kubernetes-config.c \
+	manager/kubernetes-config.h \
 	manager/kubernetes-model.c \
 	manager/kubernetes-model.h \
 	manager/netpol-classes.c \
@@ -34,4 +38,4 @@ manager_libmanager_la_SOURCES = \
 	manager/netpol.c \
 	manager/netpol.h
 manager_libmanager_la_LIBADD = \
-	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS)
+	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS) $(YAML_LIBS)

@@ -320,3 +320,14 @@ tests_test_netpol_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSON_C_CFLAGS)
 tests_test_netpol_LDADD = \
 	manager/libcollectors.la $(CMOCKA_LIBS) $(JSON_C_LIBS)
 EXTRA_DIST += tests/netpol/cases.json
+
+# The Kubernetes collector against a stand-in for the API server.
+check_PROGRAMS += tests/platforms/kubernetes-driver
+TESTS += tests/platforms/kubernetes-faults
+tests_platforms_kubernetes_driver_SOURCES = \
+	tests/platforms/kubernetes-driver.c
+tests_platforms_kubernetes_driver_CFLAGS = $(AM_CFLAGS) $(LIBEVENT_CFLAGS)
+tests_platforms_kubernetes_driver_LDADD = manager/libcollectors.la
+EXTRA_DIST += \
+	tests/platforms/kubernetes-faults \
+	tests/platforms/kubernetes_api.py
