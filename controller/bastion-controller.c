@@ -19,6 +19,7 @@
 #include "controller/host-addresses.h"
 #include "controller/inspect.h"
 #include "controller/node-ovs.h"
+#include "controller/of-switch.h"
 #include "controller/switches.h"
 #include "coverage.h"
 #include "daemon.h"
@@ -44,9 +45,6 @@ COVERAGE_DEFINE(controller_compiled);
 /* Durations, for stopwatch/show. */
 #define COMPILE_STOPWATCH "compile"     /* A change of the database... */
 #define INSTALL_STOPWATCH "install"     /* ...until every bridge has it. */
-
-/* Where the fast path's programs and maps are pinned. */
-#define DEFAULT_BPF_DIRECTORY "/sys/fs/bpf/bastion"
 
 /* Where the fast path pins what it has, by default. */
 #define BPF_DIRECTORY "/sys/fs/bpf/bastion"
@@ -90,6 +88,8 @@ struct controller {
 
     unsigned long long int stats_audits;    /* Audits at last statistics. */
     unsigned int attachments_seqno;         /* That the database was told. */
+    unsigned long long int foreign_audits;  /* At the last look at these: */
+    struct simap foreign_removed;       /* Foreign flows, by bridge. */
 };
 
 static void parse_options(int argc, char *argv[], struct options *);
@@ -182,6 +182,7 @@ controller_init(struct controller *c, const struct options *options)
 {
     memset(c, 0, sizeof *c);
     c->last_generation = -1;
+    simap_init(&c->foreign_removed);
 
     c->switches = switches_create();
     for (size_t i = 0; i < options->listeners.n; i++) {
@@ -215,6 +216,7 @@ controller_destroy(struct controller *c)
     node_ovs_destroy(c->node_ovs);
     bastion_db_destroy(c->bastion_db);
     compiler_destroy(c->compiler);
+    simap_destroy(&c->foreign_removed);
     free(c->node);
 }
 
@@ -337,6 +339,33 @@ run_ownership(struct controller *c)
     }
 }
 
+/* Tells the fast path of flows that an audit had to remove. */
+static void
+run_foreign_flows(struct controller *c)
+{
+    unsigned long long int n_audits = switches_get_n_audits(c->switches);
+    const struct shash_node *node;
+
+    if (n_audits == c->foreign_audits) {
+        return;
+    }
+    c->foreign_audits = n_audits;
+    SHASH_FOR_EACH (node, node_ovs_get_bridges(c->node_ovs)) {
+        const struct of_switch *sw = switches_find(c->switches, node->name);
+        struct of_switch_stats stats;
+
+        if (sw) {
+            of_switch_get_stats(sw, &stats);
+            if (stats.foreign_removed > simap_get(&c->foreign_removed,
+                                                  node->name)) {
+                fastpath_driver_set_foreign_flows(c->fastpath, node->name);
+            }
+            /* Less, if the connection is a new one. */
+            simap_put(&c->foreign_removed, node->name, stats.foreign_removed);
+        }
+    }
+}
+
 /* Counters come from the dumps that audits make anyway. */
 static void
 run_statistics(struct controller *c)
@@ -399,6 +428,7 @@ controller_run(struct controller *c)
         run_acks(c);
         run_ownership(c);
         run_attachments(c);
+        run_foreign_flows(c);
         run_statistics(c);
     }
     node_ovs_update(c->node_ovs);
@@ -496,7 +526,7 @@ parse_options(int argc, char *argv[], struct options *options)
 
     memset(options, 0, sizeof *options);
     svec_init(&options->listeners);
-    options->bpf_directory = xstrdup(DEFAULT_BPF_DIRECTORY);
+    options->bpf_directory = xstrdup(BPF_DIRECTORY);
     for (;;) {
         int c = getopt_long(argc, argv, short_options, long_options, NULL);
         if (c == -1) {

@@ -817,7 +817,7 @@ read_bastion_row(struct bastion_db *db, struct compiler *compiler,
                  const struct bsrec_bastion *row)
 {
     db->generation = row->generation;
-    db->fast_path = smap_get_bool(&row->options, "fast-path", false);
+    db->fast_path = smap_get_bool(&row->options, "fast-path", true);
     db->audit_interval = parse_audit_interval(smap_get(&row->options,
                                                        "audit-interval"));
     compiler_set_options(

@@ -980,6 +980,7 @@ compile_network(struct compiler *c, struct row *row)
                                     ? row->network.gateway_port
                                     : row->network.bridge);
     network->gateway_ofport = OFPP_NONE;
+    network->fast_path = row->network.fast_path;
 
     char *error = row_parse_network(&row->network, &c->netmap,
                                     c->default_enforcement, network);
@@ -1108,6 +1109,7 @@ compile_container(struct compiler *c, struct row *row)
     endpoint->service = service;
     endpoint->interface = xstrdup(columns->interface);
     endpoint->ofport = OFPP_NONE;
+    endpoint->fast_path = columns->fast_path;
 
     char *error = row_parse_container(columns, &c->netmap, endpoint);
     if (!error) {

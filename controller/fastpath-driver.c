@@ -20,11 +20,15 @@
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "sset.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(fastpath_driver);
 
 COVERAGE_DEFINE(fastpath_place);
+
+/* For so long, a bridge that had somebody else's flows gets all packets. */
+#define FOREIGN_FLOWS_INTERVAL 10000    /* Milliseconds. */
 
 /* All that decides who is on the fast path. */
 struct inputs {
@@ -32,6 +36,7 @@ struct inputs {
     uint64_t ports;             /* node_ovs_get_seqno(). */
     uint64_t netmap;            /* struct netmap's 'seqno'. */
     uint64_t fastpath;          /* fastpath_get_seqno(), 0 without. */
+    uint64_t foreign_flows;     /* struct fastpath_driver's 'foreign_seqno'. */
 };
 
 struct fastpath_driver {
@@ -39,7 +44,10 @@ struct fastpath_driver {
     bool enabled;
     struct fastpath *fastpath;  /* NULL if there is nothing to do. */
     struct sset veths;          /* Those that are not off. */
-    struct inputs placed;       /* Where the containers have been placed by. */
+    struct shash foreign_flows; /* Bridge name -> "long long int *", the time
+                                 * until which it counts as having them. */
+    uint64_t foreign_seqno;     /* Changes when a name comes or goes. */
+    struct inputs placed;       /* What the containers have been placed by. */
     bool ready;                 /* The compiler has run. */
     bool cleaned;               /* Nothing of an earlier controller is left. */
     bool adopted;               /* The maps have what is desired, no more. */
@@ -52,6 +60,7 @@ fastpath_driver_create(const char *directory)
 
     d->directory = xstrdup(directory);
     sset_init(&d->veths);
+    shash_init(&d->foreign_flows);
     return d;
 }
 
@@ -61,6 +70,7 @@ fastpath_driver_destroy(struct fastpath_driver *d)
     if (d) {
         fastpath_destroy(d->fastpath);
         sset_destroy(&d->veths);
+        shash_destroy_free_data(&d->foreign_flows);
         free(d->directory);
         free(d);
     }
@@ -70,6 +80,55 @@ void
 fastpath_driver_set_enabled(struct fastpath_driver *d, bool enabled)
 {
     d->enabled = enabled;
+}
+
+void
+fastpath_driver_set_foreign_flows(struct fastpath_driver *d,
+                                  const char *bridge)
+{
+    long long int *until = shash_find_data(&d->foreign_flows, bridge);
+
+    if (!until) {
+        until = xmalloc(sizeof *until);
+        shash_add(&d->foreign_flows, bridge, until);
+        d->foreign_seqno++;
+        poll_immediate_wake();
+    }
+    *until = time_msec() + FOREIGN_FLOWS_INTERVAL;
+}
+
+static void
+expire_foreign_flows(struct fastpath_driver *d)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH_SAFE (node, &d->foreign_flows) {
+        const long long int *until = node->data;
+
+        if (time_msec() >= *until) {
+            free(shash_steal(&d->foreign_flows, node));
+            d->foreign_seqno++;
+        }
+    }
+}
+
+/* Why Open vSwitch has to get all packets of 'endpoint', or NULL. */
+static const char *
+diversion(const struct fastpath_driver *d,
+          const struct netmap_endpoint *endpoint,
+          const struct node_bridge *bridge, const struct node_port *port)
+{
+    const struct netmap_network *network = endpoint->service->network;
+
+    return (!d->enabled ? "not enabled"
+            : !network->fast_path ? "not enabled for the network"
+            : !endpoint->fast_path ? "not enabled for the container"
+            : network->enforcement != ENFORCEMENT_ENFORCE
+            ? "the network does not enforce"
+            : shash_find(&d->foreign_flows, bridge->name)
+            ? "the bridge had flows that are not Bastion's"
+            : bridge->diversion ? bridge->diversion
+            : port->diversion);
 }
 
 /* How 'endpoint' can be on the fast path. */
@@ -98,11 +157,7 @@ place(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
         p.reason = "the container has no port on this node";
         return p;
     }
-    if (!d->enabled) {
-        p.reason = "not enabled";
-    } else if (network->enforcement != ENFORCEMENT_ENFORCE) {
-        p.reason = "the network does not enforce";
-    }
+    p.reason = diversion(d, endpoint, bridge, port);
     if (port->veth) {
         /* Without the programs, nothing connects port and container. */
         p.mode = FASTPATH_SHADOW;
@@ -173,6 +228,7 @@ get_inputs(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
         .ports = node_ovs_get_seqno(node_ovs),
         .netmap = compiler_get_netmap(compiler)->seqno,
         .fastpath = d->fastpath ? fastpath_get_seqno(d->fastpath) : 0,
+        .foreign_flows = d->foreign_seqno,
     };
 }
 
@@ -180,7 +236,8 @@ static bool
 inputs_are_equal(const struct inputs *a, const struct inputs *b)
 {
     return (a->enabled == b->enabled && a->ports == b->ports
-            && a->netmap == b->netmap && a->fastpath == b->fastpath);
+            && a->netmap == b->netmap && a->fastpath == b->fastpath
+            && a->foreign_flows == b->foreign_flows);
 }
 
 /* Puts every container on the fast path that can be, and takes off those that
@@ -222,6 +279,7 @@ fastpath_driver_run(struct fastpath_driver *d, const struct node_ovs *node_ovs,
         fastpath_run(d->fastpath);
     }
 
+    expire_foreign_flows(d);
     struct inputs inputs = get_inputs(d, node_ovs, compiler);
     if (!inputs_are_equal(&inputs, &d->placed)) {
         place_endpoints(d, node_ovs, compiler);
@@ -234,6 +292,13 @@ fastpath_driver_wait(struct fastpath_driver *d)
 {
     if (d->fastpath) {
         fastpath_wait(d->fastpath);
+    }
+
+    const struct shash_node *node;
+    SHASH_FOR_EACH (node, &d->foreign_flows) {
+        const long long int *until = node->data;
+
+        poll_timer_wait_until(*until);
     }
 }
 

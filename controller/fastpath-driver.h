@@ -41,6 +41,11 @@ void fastpath_driver_destroy(struct fastpath_driver *);
  * loaded, attached or pinned unless a port needs it. */
 void fastpath_driver_set_enabled(struct fastpath_driver *, bool);
 
+/* Says that 'bridge' has been found to have flows that are not Bastion's.  Its
+ * ports are off for a while. */
+void fastpath_driver_set_foreign_flows(struct fastpath_driver *,
+                                       const char *bridge);
+
 void fastpath_driver_run(struct fastpath_driver *, const struct node_ovs *,
                          struct compiler *);
 void fastpath_driver_wait(struct fastpath_driver *);

@@ -68,6 +68,7 @@ struct netmap_network {
     ofp_port_t gateway_ofport;  /* OFPP_NONE if there is no such port. */
     struct eth_addr gateway_mac; /* Zero if not known. */
     enum enforcement enforcement;
+    bool fast_path;             /* May its containers use it? */
 };
 
 struct netmap_service {
@@ -88,6 +89,7 @@ struct netmap_endpoint {
     char *interface;
     ofp_port_t ofport;          /* OFPP_NONE if not on this node. */
     struct eth_addr mac;
+    bool fast_path;             /* May it use the fast path? */
     uint32_t ifindex;           /* Of the fast path, 0 if it is off. */
     uint32_t mtu;               /* Of the container's link, if 'ifindex'. */
     struct in6_addr *ips;       /* As declared, then the link-local address */

@@ -13,6 +13,7 @@
 #include "controller/compiler.h"
 #include "coverage.h"
 #include "flow.h"
+#include "hmapx.h"
 #include "lib/vswitch-idl.h"
 #include "openflow/openflow.h"
 #include "openvswitch/ofp-port.h"
@@ -74,18 +75,35 @@ node_ovs_add_columns(struct ovsdb_idl *idl)
         &ovsrec_bridge_col_other_config,
         &ovsrec_bridge_col_external_ids,
         &ovsrec_bridge_col_controller,
+        &ovsrec_bridge_col_mirrors,
+        &ovsrec_bridge_col_netflow,
+        &ovsrec_bridge_col_sflow,
+        &ovsrec_bridge_col_ipfix,
+        &ovsrec_bridge_col_stp_enable,
+        &ovsrec_bridge_col_rstp_enable,
         &ovsrec_port_col_interfaces,
         &ovsrec_port_col_external_ids,
+        &ovsrec_port_col_qos,
         &ovsrec_interface_col_name,
         &ovsrec_interface_col_ofport,
         &ovsrec_interface_col_mac_in_use,
         &ovsrec_interface_col_external_ids,
+        &ovsrec_interface_col_ingress_policing_rate,
+        &ovsrec_interface_col_ingress_policing_kpkts_rate,
         &ovsrec_controller_col_target,
         &ovsrec_controller_col_connection_mode,
+        &ovsrec_mirror_col_select_all,
+        &ovsrec_mirror_col_select_src_port,
+        &ovsrec_mirror_col_select_dst_port,
+        &ovsrec_mirror_col_output_port,
     };
     static const struct ovsdb_idl_table_class *tables[] = {
         &ovsrec_table_open_vswitch, &ovsrec_table_bridge, &ovsrec_table_port,
         &ovsrec_table_interface, &ovsrec_table_controller,
+        &ovsrec_table_mirror,
+        /* Only whether a bridge or a port refers to a row of these. */
+        &ovsrec_table_netflow, &ovsrec_table_sflow, &ovsrec_table_ipfix,
+        &ovsrec_table_qos,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
@@ -464,10 +482,56 @@ ofport_from_row(const struct ovsrec_interface *row)
     return OFPP_NONE;
 }
 
+/* What the fast path forwards, none of these get to see. */
+static const char *
+bridge_diversion(const struct ovsrec_bridge *row)
+{
+    for (size_t i = 0; i < row->n_mirrors; i++) {
+        if (row->mirrors[i]->select_all) {
+            return "a mirror selects all ports of the bridge";
+        }
+    }
+    return (row->sflow ? "the bridge has sFlow"
+            : row->ipfix ? "the bridge has IPFIX"
+            : row->netflow ? "the bridge has NetFlow"
+            : row->stp_enable || row->rstp_enable
+            ? "the bridge runs the spanning tree protocol"
+            : NULL);
+}
+
+/* The ports that 'row' selects or that get what it selects.  The latter drop
+ * what they receive. */
+static void
+add_mirrored_ports(const struct ovsrec_mirror *row, struct hmapx *ports)
+{
+    for (size_t i = 0; i < row->n_select_src_port; i++) {
+        hmapx_add(ports, row->select_src_port[i]);
+    }
+    for (size_t i = 0; i < row->n_select_dst_port; i++) {
+        hmapx_add(ports, row->select_dst_port[i]);
+    }
+    if (row->output_port) {
+        hmapx_add(ports, row->output_port);
+    }
+}
+
+static const char *
+port_diversion(const struct ovsrec_port *row,
+               const struct ovsrec_interface *interface,
+               const struct hmapx *mirrored)
+{
+    return (hmapx_contains(mirrored, row) ? "the port has a mirror"
+            : row->qos ? "the port has QoS"
+            : (interface->ingress_policing_rate
+               || interface->ingress_policing_kpkts_rate)
+            ? "the interface has ingress policing"
+            : NULL);
+}
+
 static void
 add_interface(struct node_bridge *bridge, const struct node_bridge *old,
               const struct ovsrec_port *port_row,
-              const struct ovsrec_interface *row)
+              const struct ovsrec_interface *row, const struct hmapx *mirrored)
 {
     const struct node_port *old_port
         = old ? shash_find_data(&old->ports, row->name) : NULL;
@@ -482,9 +546,29 @@ add_interface(struct node_bridge *bridge, const struct node_bridge *old,
                                            "bastion-veth"));
     port->attachment = attachment_parse(&port_row->external_ids,
                                         &row->external_ids);
+    port->diversion = port_diversion(port_row, row, mirrored);
     if (!shash_add_once(&bridge->ports, row->name, port)) {
         node_port_destroy(port);
     }
+}
+
+static void
+add_ports(struct node_bridge *bridge, const struct node_bridge *old,
+          const struct ovsrec_bridge *row)
+{
+    struct hmapx mirrored = HMAPX_INITIALIZER(&mirrored);
+
+    for (size_t i = 0; i < row->n_mirrors; i++) {
+        add_mirrored_ports(row->mirrors[i], &mirrored);
+    }
+    for (size_t i = 0; i < row->n_ports; i++) {
+        const struct ovsrec_port *port = row->ports[i];
+
+        for (size_t j = 0; j < port->n_interfaces; j++) {
+            add_interface(bridge, old, port, port->interfaces[j], &mirrored);
+        }
+    }
+    hmapx_destroy(&mirrored);
 }
 
 /* Returns a new "struct node_bridge" for 'row'.  What 'row' does not tell
@@ -507,12 +591,8 @@ node_bridge_from_row(const struct ovsrec_bridge *row,
                                     : "system");
 
     shash_init(&bridge->ports);
-    for (size_t i = 0; i < row->n_ports; i++) {
-        const struct ovsrec_port *port = row->ports[i];
-        for (size_t j = 0; j < port->n_interfaces; j++) {
-            add_interface(bridge, old, port, port->interfaces[j]);
-        }
-    }
+    add_ports(bridge, old, row);
+    bridge->diversion = bridge_diversion(row);
 
     svec_init(&bridge->controllers);
     bridge->out_of_band = true;

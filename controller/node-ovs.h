@@ -42,6 +42,8 @@ struct node_port {
                                  * fastpath.h), or NULL. */
     struct attachment *attachment;  /* What external_ids say is behind it, or
                                      * NULL.  Owned. */
+    const char *diversion;      /* Why Open vSwitch has to see each of its
+                                 * packets, or NULL. */
 };
 
 /* A bridge, as the database has it. */
@@ -51,6 +53,7 @@ struct node_bridge {
     char *datapath_type;        /* "system", "netdev", "dummy". */
     struct shash ports;         /* Interface name -> "struct node_port". */
     struct svec controllers;    /* Targets. */
+    const char *diversion;      /* As in struct node_port, for all ports. */
 
     bool marked;                /* Has it ever been Bastion's? */
     bool fail_mode_secure;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/bastion-idl.h"
+#include "smap.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -49,6 +50,7 @@ row_from_network(const struct bsrec_network *rec)
     svec_from_array(&network->dhcp_servers, rec->dhcp_servers,
                     rec->n_dhcp_servers);
     network->enforcement = nullable_xstrdup(rec->enforcement);
+    network->fast_path = smap_get_bool(&rec->other_config, "fast-path", true);
     return row;
 }
 
@@ -82,6 +84,7 @@ row_from_container(const struct bsrec_container *rec)
     container->node = nullable_xstrdup(rec->node);
     container->mac = xstrdup(rec->mac);
     svec_from_array(&container->ips, rec->ips, rec->n_ips);
+    container->fast_path = smap_get_bool(&rec->options, "fast-path", true);
     return row;
 }
 
@@ -185,6 +188,7 @@ row_clone(const struct row *row)
             = nullable_xstrdup(row->network.gateway_port);
         svec_clone(&new->network.dhcp_servers, &row->network.dhcp_servers);
         new->network.enforcement = nullable_xstrdup(row->network.enforcement);
+        new->network.fast_path = row->network.fast_path;
         break;
 
     case ROW_SERVICE:
@@ -200,6 +204,7 @@ row_clone(const struct row *row)
         new->container.node = nullable_xstrdup(row->container.node);
         new->container.mac = xstrdup(row->container.mac);
         svec_clone(&new->container.ips, &row->container.ips);
+        new->container.fast_path = row->container.fast_path;
         break;
 
     case ROW_DEPENDENCY:
@@ -319,7 +324,8 @@ row_columns_equal(const struct row *a, const struct row *b)
                 && svec_equal(&a->network.dhcp_servers,
                               &b->network.dhcp_servers)
                 && nullable_string_is_equal(a->network.enforcement,
-                                            b->network.enforcement));
+                                            b->network.enforcement)
+                && a->network.fast_path == b->network.fast_path);
 
     case ROW_SERVICE:
         return (!strcmp(a->service.name, b->service.name)
@@ -334,7 +340,8 @@ row_columns_equal(const struct row *a, const struct row *b)
                 && nullable_string_is_equal(a->container.node,
                                             b->container.node)
                 && !strcmp(a->container.mac, b->container.mac)
-                && svec_equal(&a->container.ips, &b->container.ips));
+                && svec_equal(&a->container.ips, &b->container.ips)
+                && a->container.fast_path == b->container.fast_path);
 
     case ROW_DEPENDENCY:
         return (!strcmp(a->dependency.direction, b->dependency.direction)

@@ -44,6 +44,7 @@ struct row_network {
     char *gateway_port;         /* May be NULL. */
     struct svec dhcp_servers;
     char *enforcement;          /* May be NULL. */
+    bool fast_path;
 };
 
 struct row_service {
@@ -60,6 +61,7 @@ struct row_container {
     char *node;                 /* May be NULL. */
     char *mac;
     struct svec ips;
+    bool fast_path;
 };
 
 struct row_cidr {

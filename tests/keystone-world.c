@@ -13,6 +13,7 @@
 #include "openvswitch/ofp-port.h"
 #include "packets.h"
 #include "random.h"
+#include "smap.h"
 #include "svec.h"
 #include "util.h"
 #include "uuid.h"
@@ -250,6 +251,7 @@ randomize_network(struct world *w, size_t i)
     set_string(&rec->enforcement,
                chance(40) ? NULL
                : xstrdup(enforcements[pick(ARRAY_SIZE(enforcements))]));
+    smap_init(&rec->other_config);
     set_string(&rec->status, xstrdup(""));
 }
 
@@ -300,6 +302,7 @@ randomize_container(struct world *w, size_t i)
         add_string(&rec->ips, &rec->n_ips,
                    xasprintf("10.%"PRIuSIZE".0.1", network));
     }
+    smap_init(&rec->options);
     set_string(&rec->status, xstrdup(""));
 }
 

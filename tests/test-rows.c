@@ -12,6 +12,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-port.h"
 #include "packets.h"
+#include "smap.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -306,6 +307,7 @@ set_defaults(struct test_rows *rows, const char *kind, const char *name,
         set_string(&rec->network.name, name);
         set_string(&rec->network.bridge, "br0");
         set_string(&rec->network.status, "");
+        smap_init(&rec->network.other_config);
         set_string(&rows->last_network, name);
     } else if (!strcmp(kind, "service")) {
         set_string(&rec->service.name, name);
@@ -317,6 +319,7 @@ set_defaults(struct test_rows *rows, const char *kind, const char *name,
     } else if (!strcmp(kind, "container")) {
         set_string(&rec->container.name, name);
         set_string(&rec->container.status, "");
+        smap_init(&rec->container.options);
         rec->container.service
             = &get_rec(rows, "service", rows->last_service)->service;
     } else {

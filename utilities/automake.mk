@@ -9,6 +9,7 @@ utilities_bastionctl_SOURCES = \
 	utilities/bastionctl-check.c \
 	utilities/bastionctl-container.c \
 	utilities/bastionctl-dependency.c \
+	utilities/bastionctl-fastpath.c \
 	utilities/bastionctl-network.c \
 	utilities/bastionctl-rows.c \
 	utilities/bastionctl-server.c \

@@ -96,6 +96,9 @@ _bastionctl_argument()
         _bastionctl_query --columns=name list Network | tr -d '"'
         _bastionctl_services ;;
     ?CONTAINER) _bastionctl_containers ;;
+    ?NETWORK\|CONTAINER)
+        _bastionctl_query --columns=name list Network | tr -d '"'
+        _bastionctl_containers ;;
     ?PEER) echo host world any cidr:; _bastionctl_services ;;
     ?POLICY) echo any tcp: udp: sctp: icmp icmp6 ;;
     ?NODE) _bastionctl_query --columns=name list Node | tr -d '"' ;;

@@ -61,6 +61,11 @@ static const struct usage commands[] = {
     {"check SRC-CONTAINER DST [PROTO:PORT]",
      "is it allowed? (exit status 2: no)"},
 
+    {"Fast path commands", NULL},
+    {"fastpath-off [NETWORK|CONTAINER]",
+     "leave all packets to Open vSwitch"},
+    {"fastpath-on [NETWORK|CONTAINER]", "undo fastpath-off"},
+
     {"Node commands", NULL},
     {"node-list", "print the nodes and what they applied"},
     {"node-del NODE", "forget about NODE"},

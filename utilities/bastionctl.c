@@ -831,6 +831,7 @@ register_commands(void)
     ctl_register_commands(network_commands);
     ctl_register_commands(container_commands);
     ctl_register_commands(dependency_commands);
+    ctl_register_commands(fastpath_commands);
     ctl_register_commands(map_commands);
     ctl_register_commands(check_commands);
 }

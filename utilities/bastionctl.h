@@ -48,6 +48,7 @@ struct bastionctl_context *bastionctl_context_cast(struct ctl_context *);
 extern const struct ctl_command_syntax check_commands[];
 extern const struct ctl_command_syntax container_commands[];
 extern const struct ctl_command_syntax dependency_commands[];
+extern const struct ctl_command_syntax fastpath_commands[];
 extern const struct ctl_command_syntax map_commands[];
 extern const struct ctl_command_syntax network_commands[];
 extern const struct ctl_command_syntax server_commands[];

@@ -353,7 +353,9 @@ check "maps agree after the restart" wait_until 5 \
     ovs-appctl -t bastion-controller bastion/verify
 
 # Somebody takes a program off.
-rm -f "$pins"/link-"$(cat /sys/class/net/"$(sandbox_veth client)"/ifindex)"
+ifindex=$(cat /sys/class/net/"$(sandbox_veth client)"/ifindex)
+bpftool link detach pinned "$pins/link-$ifindex"
+rm -f "$pins/link-$ifindex"
 check "a lost program is put back" wait_until 3 pings 10.32.0.3
 check "it works" moves client delivered pings 10.32.0.3
 
@@ -368,7 +370,7 @@ check "on the fast path as before" \
     wait_until 5 moves client delivered pings 10.32.0.3
 
 # Off: the ports go on by Open vSwitch.
-sandbox_run bastionctl --wait=node set bastion . options:fast-path=false
+sandbox_run bastionctl --wait=node fastpath-off
 check "off, and the connection lives" grows 5
 check "by Open vSwitch" stays client delivered grows 5
 check "ping by Open vSwitch" moves client "to Open vSwitch" pings 10.32.0.3
@@ -377,7 +379,7 @@ refuse "nothing is open in the other direction" connects 10.32.0.2 server
 check "the reason says so" eval "fastpath client | grep -q 'not enabled'"
 
 # In audit mode, the policy is Open vSwitch's alone.
-sandbox_run bastionctl --wait=node set bastion . options:fast-path=true
+sandbox_run bastionctl --wait=node fastpath-on
 check "on again" wait_until 5 moves client delivered pings 10.32.0.3
 sandbox_run bastionctl --wait=node set network web enforcement=audit
 check "audit mode, by Open vSwitch" \
@@ -387,10 +389,66 @@ check "the reason is the network" eval \
 sandbox_run bastionctl --wait=node set network web enforcement=enforce
 check "back to enforcing" wait_until 5 moves client delivered pings 10.32.0.3
 
+# What others want to see is left to Open vSwitch.
+is_diverted() {
+    local reason=$1
+    fastpath client | grep -F "everything to Open vSwitch: $reason" &&
+        stays client delivered pings 10.32.0.3
+}
+is_fast() {
+    moves client delivered pings 10.32.0.3
+}
+# diverts REASON ON-COMMAND OFF-COMMAND
+diverts() {
+    sandbox_run eval "$2"
+    check "$1: off" wait_until 5 is_diverted "$1"
+    sandbox_run eval "$3"
+    check "$1: on afterwards" wait_until 5 is_fast
+}
+diverts "not enabled for the network" \
+    "bastionctl --wait=node fastpath-off web" \
+    "bastionctl --wait=node fastpath-on web"
+diverts "not enabled for the container" \
+    "bastionctl --wait=node fastpath-off client" \
+    "bastionctl --wait=node fastpath-on client"
+diverts "a mirror selects all ports of the bridge" \
+    "ovs-vsctl -- --id=@p get port slow -- --id=@m create mirror name=m \
+         select_all=true output_port=@p -- add bridge br-int mirrors @m" \
+    "ovs-vsctl clear bridge br-int mirrors"
+diverts "the port has a mirror" \
+    "ovs-vsctl -- --id=@p get port slow -- --id=@c get port client \
+         -- --id=@m create mirror name=m select_dst_port=@c output_port=@p \
+         -- add bridge br-int mirrors @m" \
+    "ovs-vsctl clear bridge br-int mirrors"
+diverts "the bridge has sFlow" \
+    "ovs-vsctl -- --id=@s create sflow targets='\"127.0.0.1\"' agent=lo \
+         -- set bridge br-int sflow=@s" \
+    "ovs-vsctl clear bridge br-int sflow"
+diverts "the bridge has IPFIX" \
+    "ovs-vsctl -- --id=@i create ipfix targets='\"127.0.0.1:4739\"' \
+         -- set bridge br-int ipfix=@i" \
+    "ovs-vsctl clear bridge br-int ipfix"
+diverts "the bridge has NetFlow" \
+    "ovs-vsctl -- --id=@n create netflow targets='\"127.0.0.1:2055\"' \
+         -- set bridge br-int netflow=@n" \
+    "ovs-vsctl clear bridge br-int netflow"
+diverts "the port has QoS" \
+    "ovs-vsctl -- --id=@q create qos type=linux-noop \
+         -- set port client qos=@q" \
+    "ovs-vsctl clear port client qos"
+diverts "the interface has ingress policing" \
+    "ovs-vsctl set interface client ingress_policing_rate=100000" \
+    "ovs-vsctl set interface client ingress_policing_rate=0"
+sandbox_run ovs-ofctl -O OpenFlow15 add-flow br-int \
+    priority=1,ip,nw_dst=192.0.2.1,actions=drop
+check "somebody else's flow: off" wait_until 5 \
+    is_diverted "the bridge had flows that are not Bastion's"
+check "on when it has been gone for a while" wait_until 20 is_fast
+
 # Off while the controller is away.
 kill -KILL "$(sandbox_daemon_pid bastion-controller)"
 rm -f "$OVS_RUNDIR/bastion-controller.pid"
-sandbox_run bastionctl set bastion . options:fast-path=false
+sandbox_run bastionctl fastpath-off
 sandbox_start_controller
 check "a controller that finds it off stops it" wait_until 5 eval \
     "fastpath client | grep -q 'not enabled'"
