@@ -81,6 +81,7 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 # each.
 FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-cni \
 	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
 	tests/fuzz/fuzz-parsers
@@ -92,6 +93,9 @@ fuzz_driver = tests/fuzz/fuzz.h
 if !FUZZERS
 fuzz_driver += tests/fuzz/replay.c
 endif
+tests_fuzz_fuzz_cni_SOURCES = tests/fuzz/fuzz-cni.c $(fuzz_driver)
+tests_fuzz_fuzz_cni_LDADD = cni/libbastion-cni.la
+tests_fuzz_fuzz_cni_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_of_switch_SOURCES = \
 	tests/fuzz/fuzz-of-switch.c $(fuzz_driver)
 tests_fuzz_fuzz_of_switch_LDADD = controller/libbastion-controller.la
@@ -270,6 +274,21 @@ tests_test_policy_sim_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_policy_sim_LDADD = \
 	controller/libbastion-controller.la \
 	$(CMOCKA_LIBS)
+
+# Unit tests of cni/, and of controller/'s part in it.
+unit_cni_tests = \
+	tests/test-attachments \
+	tests/test-cni
+check_PROGRAMS += $(unit_cni_tests)
+TESTS += $(unit_cni_tests)
+tests_test_attachments_SOURCES = tests/test-attachments.c
+tests_test_attachments_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_attachments_LDADD = \
+	controller/libbastion-controller.la \
+	$(CMOCKA_LIBS)
+tests_test_cni_SOURCES = tests/test-cni.c
+tests_test_cni_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_cni_LDADD = cni/libbastion-cni.la $(CMOCKA_LIBS)
 
 # Unit tests of controller/'s commands.
 check_PROGRAMS += tests/test-inspect
