@@ -6,6 +6,7 @@
 EXTRA_DIST += \
 	build-aux/build \
 	build-aux/check-ovs-patches \
+	build-aux/cnitool \
 	build-aux/install-deps \
 	build-aux/ovs-tree \
 	build-aux/source-files

@@ -117,6 +117,7 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
 	tests/system/control-plane-attack.sh \
 	tests/system/discovery.sh \
