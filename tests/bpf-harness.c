@@ -225,6 +225,30 @@ bpf_harness_clear(struct bpf_harness *h)
     }
 }
 
+void
+bpf_harness_age(struct bpf_harness *h, unsigned int seconds)
+{
+    int fd = bpf_harness_map(h, "connections");
+    struct bastion_connection_key *keys = NULL;
+    struct bastion_connection conn;
+    size_t n = 0, allocated = 0;
+
+    /* An update moves an entry to another place in the order. */
+    do {
+        if (n >= allocated) {
+            keys = x2nrealloc(keys, &allocated, sizeof *keys);
+        }
+    } while (!bpf_map_get_next_key(fd, n ? &keys[n - 1] : NULL, &keys[n])
+             && ++n);
+    for (size_t i = 0; i < n; i++) {
+        if (!bpf_map_lookup_elem(fd, &keys[i], &conn)) {
+            conn.last_seen -= seconds * UINT64_C(1000000000);
+            bpf_map_update_elem(fd, &keys[i], &conn, BPF_EXIST);
+        }
+    }
+    free(keys);
+}
+
 static void
 delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
              void *h)

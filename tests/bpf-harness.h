@@ -81,6 +81,9 @@ int bpf_harness_map(const struct bpf_harness *, const char *name);
 void bpf_harness_attach(struct bpf_harness *, uint32_t ifindex,
                         uint32_t slow_ifindex);
 
+/* Makes all connections older.  Nothing deletes those from then on. */
+void bpf_harness_age(struct bpf_harness *, unsigned int seconds);
+
 /* 'gso_size' is 0 for a packet that is not to be segmented. */
 void bpf_harness_run(struct bpf_harness *, uint32_t ifindex,
                      const void *data, size_t len, uint32_t gso_size,

@@ -7,12 +7,14 @@
 #include <bpf/bpf.h>
 #include <netinet/ip6.h>
 #include <string.h>
+#include <time.h>
 
 #include "controller/compiler.h"
 #include "controller/depmap.h"
 #include "controller/map-table.h"
 #include "controller/netmap.h"
 #include "controller/policy-sim.h"
+#include "csum.h"
 #include "dp-packet.h"
 #include "flow.h"
 #include "openvswitch/dynamic-string.h"
@@ -34,7 +36,7 @@ struct keystone_bpf {
 
     /* Coverage. */
     unsigned int n_packets, n_delivered, n_replies, n_arp, n_nd, n_to_ovs;
-    unsigned int n_plain, n_audited;
+    unsigned int n_plain, n_audited, n_fragments, n_errors;
     unsigned int n_reasons[N_DROP_REASONS];
 };
 
@@ -44,6 +46,8 @@ struct trial {
     const struct netmap *netmap;
     const struct netmap_endpoint *source;
     struct sim_packet packet;
+    struct sim_packet quoted;   /* If it is an ICMP error. */
+    bool is_error;
     struct dp_packet bytes;
     bool spoiled;               /* Some bytes of it are random. */
     struct sim_verdict sim;
@@ -204,13 +208,50 @@ insert_fragment_header(const struct flow *flow, struct dp_packet *bytes)
     memcpy(l4, &frag, sizeof frag);
 }
 
-/* What flow_compose() leaves out: fragments of IPv6, and ARP packets of
- * unusual kinds. */
+/* Says in the IP header that 'n' bytes have been added. */
+static void
+lengthen_ip(struct dp_packet *bytes, bool v4, size_t n)
+{
+    if (v4) {
+        struct ip_header *ip = dp_packet_l3(bytes);
+
+        ip->ip_tot_len = htons(ntohs(ip->ip_tot_len) + n);
+        ip->ip_csum = 0;
+        ip->ip_csum = csum(ip, sizeof *ip);
+    } else {
+        struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(bytes);
+
+        ip6->ip6_plen = htons(ntohs(ip6->ip6_plen) + n);
+    }
+}
+
+/* Adds a chunk, whose type is in 'flow''s TCP flags. */
+static void
+add_chunk(const struct flow *flow, struct dp_packet *bytes)
+{
+    uint8_t chunk[20] = { ntohs(flow->tcp_flags), 0, 0, sizeof chunk };
+
+    dp_packet_put(bytes, chunk, sizeof chunk);
+    lengthen_ip(bytes, is_v4(flow), sizeof chunk);
+}
+
+/* What flow_compose() leaves out: fragments of IPv6, the length of what comes
+ * in fragments, SCTP chunks, and ARP packets of unusual kinds. */
 static void
 compose(const struct flow *flow, struct dp_packet *bytes)
 {
     dp_packet_init(bytes, 0);
     flow_compose(bytes, flow, NULL, 0);
+    if (is_ip(flow) && flow->nw_proto == IPPROTO_SCTP
+        && !(flow->nw_frag & FLOW_NW_FRAG_LATER)) {
+        add_chunk(flow, bytes);
+    }
+    if (is_ip(flow) && flow->nw_proto == IPPROTO_UDP
+        && flow->nw_frag == FLOW_NW_FRAG_ANY) {
+        struct udp_header *udp = dp_packet_l4(bytes);
+
+        udp->udp_len = htons(ntohs(udp->udp_len) + 100);
+    }
     if (flow->dl_type == htons(ETH_TYPE_ARP)) {
         struct arp_eth_header *arp = dp_packet_l3(bytes);
 
@@ -227,6 +268,41 @@ compose(const struct flow *flow, struct dp_packet *bytes)
         put_16aligned_be32(&arp->ar_tpa, flow->nw_dst);
     } else if (flow->dl_type == htons(ETH_TYPE_IPV6) && flow->nw_frag) {
         insert_fragment_header(flow, bytes);
+    }
+}
+
+/* Appends the packet that the ICMP error 't' is about. */
+static void
+add_quoted(struct trial *t)
+{
+    const struct flow *flow = &t->quoted.flow;
+    size_t n = (is_v4(flow) ? IP_HEADER_LEN : IPV6_HEADER_LEN) + 8;
+    struct dp_packet quoted;
+
+    compose(flow, &quoted);
+    dp_packet_put(&t->bytes, dp_packet_l3(&quoted), n);
+    lengthen_ip(&t->bytes, is_v4(flow), n);
+    dp_packet_uninit(&quoted);
+}
+
+/* Finds in the bytes of 't' what flow_extract() does not. */
+static void
+see_more(struct trial *t)
+{
+    struct flow *flow = &t->packet.flow;
+    const uint8_t *data = dp_packet_data(&t->bytes);
+    size_t len = dp_packet_size(&t->bytes);
+
+    if (!is_ip(flow)) {
+        return;
+    }
+    if (!is_v4(flow) && flow->nw_proto == IPPROTO_FRAGMENT
+        && len > ETH_HEADER_LEN + IPV6_HEADER_LEN) {
+        flow->nw_proto = data[ETH_HEADER_LEN + IPV6_HEADER_LEN];
+    }
+    if (flow->nw_proto == IPPROTO_SCTP && dp_packet_l4(&t->bytes)
+        && len > t->bytes.l4_ofs + SCTP_HEADER_LEN) {
+        flow->tcp_flags = htons(data[t->bytes.l4_ofs + SCTP_HEADER_LEN]);
     }
 }
 
@@ -253,7 +329,16 @@ spoil(struct trial *t)
     }
     flow_extract(&t->bytes, &t->packet.flow);
     t->packet.flow.in_port = in_port;
+    see_more(t);
     t->spoiled = true;
+}
+
+static uint16_t
+random_chunk(void)
+{
+    static const uint16_t chunks[] = { 1, 1, 1, 2, 10, 11, 0, 0, 6, 7, 8, 14 };
+
+    return chance(5) ? pick(256) : chunks[pick(ARRAY_SIZE(chunks))];
 }
 
 static uint16_t
@@ -348,13 +433,45 @@ aim_at_rule(const struct compiler *c, struct sim_packet *packet)
     }
 }
 
+/* Makes the packet of 't', which has been sent, one that its receiver is not
+ * content with. */
+static void
+make_error(struct trial *t)
+{
+    struct flow *flow = &t->packet.flow;
+    bool v4 = is_v4(flow);
+
+    t->quoted = t->packet;
+    t->is_error = true;
+    make_reply(t->netmap, &t->packet);
+    flow->nw_proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    flow->tp_src = htons(v4 ? 3 : 1);
+    flow->tp_dst = htons(pick(4));
+}
+
+static bool
+is_quotable(const struct flow *flow)
+{
+    return (is_ip(flow) && !flow->nw_frag
+            && (flow->nw_proto == IPPROTO_TCP || flow->nw_proto == IPPROTO_UDP
+                || flow->nw_proto == IPPROTO_SCTP
+                || (is_icmp(flow)
+                    && (flow->tp_src == htons(is_v4(flow) ? 8 : 128)
+                        || flow->tp_src == htons(is_v4(flow) ? 0 : 129)))));
+}
+
 static void
 random_packet(struct keystone_bpf *k, const struct compiler *c,
-              const char *bridge, struct sim_packet *packet)
+              const char *bridge, struct trial *t)
 {
+    struct sim_packet *packet = &t->packet;
+
     if (k->n_history && chance(40)) {
         *packet = k->history[pick(MIN(k->n_history, HISTORY))];
-        if (is_ip(&packet->flow) && chance(70)) {
+        if (is_quotable(&packet->flow) && chance(20)) {
+            make_error(t);
+            return;
+        } else if (is_ip(&packet->flow) && chance(70)) {
             make_reply(compiler_get_netmap(c), packet);
         }
     } else {
@@ -364,9 +481,21 @@ random_packet(struct keystone_bpf *k, const struct compiler *c,
         }
     }
     packet->flow.tcp_flags = 0;
-    if (is_ip(&packet->flow) && packet->flow.nw_proto == IPPROTO_TCP
+    if (is_ip(&packet->flow) && packet->flow.nw_proto == IPPROTO_UDP
+        && chance(10)) {
+        packet->flow.nw_frag = FLOW_NW_FRAG_ANY;
+        if (chance(50)) {
+            packet->flow.nw_frag |= FLOW_NW_FRAG_LATER;
+            packet->flow.tp_src = packet->flow.tp_dst = 0;
+        }
+    }
+    if (is_ip(&packet->flow)
         && !(packet->flow.nw_frag & FLOW_NW_FRAG_LATER)) {
-        packet->flow.tcp_flags = htons(random_tcp_flags());
+        if (packet->flow.nw_proto == IPPROTO_TCP) {
+            packet->flow.tcp_flags = htons(random_tcp_flags());
+        } else if (packet->flow.nw_proto == IPPROTO_SCTP) {
+            packet->flow.tcp_flags = htons(random_chunk());
+        }
     }
 }
 
@@ -376,6 +505,8 @@ is_first(const struct flow *flow)
 {
     return (is_icmp(flow)
             ? flow->tp_src == htons(is_v4(flow) ? 8 : 128)
+            : flow->nw_proto == IPPROTO_SCTP
+            ? flow->tcp_flags == htons(1)
             : flow->nw_proto == IPPROTO_TCP
               && (ntohs(flow->tcp_flags) & (TCP_SYN | TCP_ACK | TCP_RST
                                             | TCP_FIN)) == TCP_SYN);
@@ -383,11 +514,44 @@ is_first(const struct flow *flow)
 
 /* Connections. */
 
+/* The timeouts of fast-path.rst, in seconds. */
+static unsigned int
+timeout(uint8_t nw_proto, uint32_t flags)
+{
+    uint32_t fins = BASTION_CONN_FIN | BASTION_CONN_REPLY_FIN;
+
+    switch (nw_proto) {
+    case IPPROTO_TCP:
+        return (flags & BASTION_CONN_RESET ? 30
+                : (flags & fins) == fins ? 45
+                : flags & fins ? 900
+                : flags & BASTION_CONN_ESTABLISHED ? 86400
+                : 30);
+    case IPPROTO_SCTP:
+        return (flags & (BASTION_CONN_RESET | fins) ? 10
+                : flags & BASTION_CONN_ESTABLISHED ? 210
+                : 10);
+    default:
+        return flags & BASTION_CONN_REPLIED ? 30 : 60;
+    }
+}
+
+static bool
+is_alive(uint8_t nw_proto, const struct bastion_connection *conn)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec * UINT64_C(1000000000) + now.tv_nsec - conn->last_seen
+            < timeout(nw_proto, conn->flags) * UINT64_C(1000000000));
+}
+
+/* Is there a connection that 'flow' opens, or answers in? */
 static bool
 has_connection(const struct keystone_bpf *k, const struct trial *t,
-               bool reply, struct bastion_connection *conn)
+               const struct flow *flow, bool reply,
+               struct bastion_connection *conn)
 {
-    const struct flow *flow = &t->packet.flow;
     struct bastion_connection_key key = {
         .zone = t->source->service->network->zone,
         .protocol = flow->nw_proto,
@@ -401,8 +565,25 @@ has_connection(const struct keystone_bpf *k, const struct trial *t,
         key.source_port = reply ? flow->tp_dst : flow->tp_src;
         key.destination_port = reply ? flow->tp_src : flow->tp_dst;
     }
-    return !bpf_map_lookup_elem(bpf_harness_map(k->harness, "connections"),
-                                &key, conn);
+    return (!bpf_map_lookup_elem(bpf_harness_map(k->harness, "connections"),
+                                 &key, conn)
+            && is_alive(flow->nw_proto, conn));
+}
+
+/* The identification of the packet that 't' is a fragment of. */
+static uint32_t
+fragment_id(const struct trial *t)
+{
+    const uint8_t *data = dp_packet_data(&t->bytes);
+    bool v4 = is_v4(&t->packet.flow);
+    size_t offset = ETH_HEADER_LEN + (v4 ? 4 : IPV6_HEADER_LEN + 4);
+    size_t n = v4 ? 2 : 4;
+    uint32_t id = 0;
+
+    if (offset + n <= dp_packet_size(&t->bytes)) {
+        memcpy(&id, data + offset, n);
+    }
+    return id;
 }
 
 /* The ports of a later fragment are those of the first one. */
@@ -412,6 +593,7 @@ recall_fragment(const struct keystone_bpf *k, struct trial *t)
     struct flow *flow = &t->packet.flow;
     struct bastion_fragment_key key = {
         .zone = t->source->service->network->zone,
+        .id = fragment_id(t),
         .protocol = flow->nw_proto,
     };
     struct in6_addr src = source_address(flow);
@@ -428,35 +610,70 @@ recall_fragment(const struct keystone_bpf *k, struct trial *t)
     }
 }
 
+/* Gives the packet of 't' the original tuple of the connection that 'flow'
+ * opens, or answers in. */
 static void
-find_connection(const struct keystone_bpf *k, struct trial *t)
+set_tuple(struct trial *t, const struct flow *flow, bool reply,
+          const struct bastion_connection *conn)
 {
-    recall_fragment(k, t);
-
-    struct flow *flow = &t->packet.flow;
-    bool first = is_first(flow);
-    struct bastion_connection conn;
-    bool reply = !first && has_connection(k, t, true, &conn);
+    struct flow *ct = &t->packet.flow;
     struct in6_addr src = source_address(flow);
     struct in6_addr dst = destination_address(flow);
 
-    t->packet.ct_state = (reply ? SIM_CT_REPLY
-                          : has_connection(k, t, false, &conn)
-                          ? SIM_CT_ESTABLISHED : SIM_CT_NEW);
-    flow->ct_nw_proto = flow->nw_proto;
-    flow->ct_tp_src = reply ? flow->tp_dst : flow->tp_src;
-    flow->ct_tp_dst = reply ? flow->tp_src : flow->tp_dst;
-    if (reply && is_icmp(flow)) {
-        flow->ct_tp_src = htons(conn.icmp_type_code >> 8);
-        flow->ct_tp_dst = htons(conn.icmp_type_code & 0xff);
+    ct->ct_nw_proto = flow->nw_proto;
+    ct->ct_tp_src = reply ? flow->tp_dst : flow->tp_src;
+    ct->ct_tp_dst = reply ? flow->tp_src : flow->tp_dst;
+    if (conn && is_icmp(flow)) {
+        ct->ct_tp_src = htons(conn->icmp_type_code >> 8);
+        ct->ct_tp_dst = htons(conn->icmp_type_code & 0xff);
     }
     if (is_v4(flow)) {
-        flow->ct_nw_src = reply ? flow->nw_dst : flow->nw_src;
-        flow->ct_nw_dst = reply ? flow->nw_src : flow->nw_dst;
+        ct->ct_nw_src = reply ? flow->nw_dst : flow->nw_src;
+        ct->ct_nw_dst = reply ? flow->nw_src : flow->nw_dst;
     } else {
-        flow->ct_ipv6_src = reply ? dst : src;
-        flow->ct_ipv6_dst = reply ? src : dst;
+        ct->ct_ipv6_src = reply ? dst : src;
+        ct->ct_ipv6_dst = reply ? src : dst;
     }
+}
+
+/* An error is part of the connection of what it quotes. */
+static void
+find_related_connection(const struct keystone_bpf *k, struct trial *t)
+{
+    const struct flow *flow = &t->quoted.flow;
+    struct bastion_connection conn;
+    bool reply;
+
+    if (has_connection(k, t, flow, false, &conn)) {
+        t->packet.ct_state = SIM_CT_RELATED_REPLY;
+        reply = false;
+    } else if (has_connection(k, t, flow, true, &conn)) {
+        t->packet.ct_state = SIM_CT_RELATED;
+        reply = true;
+    } else {
+        t->packet.ct_state = SIM_CT_INVALID;
+        return;
+    }
+    set_tuple(t, flow, reply, &conn);
+}
+
+static void
+find_connection(const struct keystone_bpf *k, struct trial *t)
+{
+    if (t->is_error) {
+        find_related_connection(k, t);
+        return;
+    }
+    recall_fragment(k, t);
+
+    struct flow *flow = &t->packet.flow;
+    struct bastion_connection conn;
+    bool reply = !is_first(flow) && has_connection(k, t, flow, true, &conn);
+
+    t->packet.ct_state = (reply ? SIM_CT_REPLY
+                          : has_connection(k, t, flow, false, &conn)
+                          ? SIM_CT_ESTABLISHED : SIM_CT_NEW);
+    set_tuple(t, flow, reply, reply ? &conn : NULL);
 }
 
 /* Comparing. */
@@ -606,6 +823,8 @@ is_plain(const struct trial *t)
     case IPPROTO_TCP:
         return ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN
                 || (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK);
+    case IPPROTO_SCTP:
+        return flags == 0 || flags == 1;
     case IPPROTO_UDP:
         return (flow->tp_src != htons(67) && flow->tp_src != htons(547));
     case IPPROTO_ICMP:
@@ -639,6 +858,8 @@ compare(struct keystone_bpf *k, const struct trial *t)
         k->n_replies += t->packet.ct_state == SIM_CT_REPLY;
         k->n_plain += is_plain(t);
         k->n_audited += t->bpf.reason != 0;
+        k->n_fragments += is_ip(&t->packet.flow) && t->packet.flow.nw_frag;
+        k->n_errors += t->is_error;
         return delivery_agrees(k, t) ? NULL : "delivered";
     case HARNESS_ARP:
         k->n_arp++;
@@ -677,13 +898,14 @@ bool
 keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
                     const char *bridge, struct ds *failure)
 {
+    static const unsigned int ages[] = { 9, 11, 29, 31, 46, 209, 901, 86401 };
     struct trial t = {
         .compiler = c,
         .netmap = compiler_get_netmap(c),
         .explanation = DS_EMPTY_INITIALIZER
     };
 
-    random_packet(k, c, bridge, &t.packet);
+    random_packet(k, c, bridge, &t);
     t.source = find_sender(t.netmap, &t.packet);
     if (!t.source || !t.source->ifindex
         || (chance(90) && t.source->service->network->enforcement
@@ -691,8 +913,13 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
         return true;
     }
     compose(&t.packet.flow, &t.bytes);
-    if (chance(20)) {
+    if (t.is_error) {
+        add_quoted(&t);
+    } else if (chance(20)) {
         spoil(&t);
+    }
+    if (chance(2)) {
+        bpf_harness_age(k->harness, ages[pick(ARRAY_SIZE(ages))]);
     }
     if (is_ip(&t.packet.flow)) {
         find_connection(k, &t);
@@ -702,7 +929,7 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
     bpf_harness_run(k->harness, t.source->ifindex, dp_packet_data(&t.bytes),
                     dp_packet_size(&t.bytes), 0, &t.bpf);
     k->n_packets++;
-    if (!t.spoiled && (t.bpf.action == HARNESS_DELIVERED || chance(10))) {
+    if (!t.spoiled && !t.is_error && (t.bpf.action == HARNESS_DELIVERED || chance(10))) {
         k->history[k->n_history++ % HISTORY] = t.packet;
     }
 
@@ -718,10 +945,11 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
 void
 keystone_bpf_print_coverage(const struct keystone_bpf *k)
 {
-    printf("fast path: delivered %u (%u plain, %u replies, %u audited), "
-           "ARP answers %u, ND answers %u; to Open vSwitch %u\n",
-           k->n_delivered, k->n_plain, k->n_replies, k->n_audited, k->n_arp,
-           k->n_nd, k->n_to_ovs);
+    printf("fast path: delivered %u (%u plain, %u replies, %u audited, "
+           "%u fragments, %u errors), ARP answers %u, ND answers %u; "
+           "to Open vSwitch %u\n", k->n_delivered, k->n_plain, k->n_replies,
+           k->n_audited, k->n_fragments, k->n_errors, k->n_arp, k->n_nd,
+           k->n_to_ovs);
     for (int i = 1; i < N_DROP_REASONS; i++) {
         if (k->n_reasons[i]) {
             printf("dropped %-22s %6u\n", drop_reason_name(i),

@@ -6,13 +6,17 @@
 /* The fast path against the simulator
  * ===================================
  *
- * Runs random sequences of packets through the fast path's programs.  What
- * they deliver, answer or drop, the simulator must deliver in the same way,
- * answer alike, or drop for the same reason.  They may hand anything to Open
- * vSwitch, but for ordinary packets that plain dependencies allow.
+ * Runs random sequences of packets through the fast path's programs:
+ * connections, answers, ICMP errors, fragments, and changes of policy and of
+ * the time between them.  What the programs deliver, answer or drop, the
+ * simulator must deliver in the same way, answer alike, or drop for the same
+ * reason.  They may hand anything to Open vSwitch, but for ordinary packets
+ * that plain dependencies allow, and first packets of connections that policy
+ * refuses for certain.
  *
  * The connections that there are for the simulator are those of the programs'
- * own map.  Needs root; see bpf-harness.h. */
+ * own map, as long as they have not timed out.  Needs root; see
+ * bpf-harness.h. */
 
 #include <stdbool.h>
 #include <stddef.h>

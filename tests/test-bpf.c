@@ -690,23 +690,6 @@ install(void)
 /* Commands. */
 
 static void
-age_connections(unsigned int seconds)
-{
-    int fd = bpf_harness_map(harness, "connections");
-    struct bastion_connection_key key, next;
-    struct bastion_connection conn;
-
-    for (int error = bpf_map_get_next_key(fd, NULL, &next); !error;
-         error = bpf_map_get_next_key(fd, &key, &next)) {
-        key = next;
-        if (!bpf_map_lookup_elem(fd, &key, &conn)) {
-            conn.last_seen -= seconds * UINT64_C(1000000000);
-            bpf_map_update_elem(fd, &key, &conn, BPF_EXIST);
-        }
-    }
-}
-
-static void
 forget_connections(void)
 {
     int fd = bpf_harness_map(harness, "connections");
@@ -729,7 +712,7 @@ run_command(const struct line *line)
         test_rows_remove(&test_rows, command + 7);
         install();
     } else if (!strncmp(command, "age ", 4)) {
-        age_connections(atoi(command + 4));
+        bpf_harness_age(harness, atoi(command + 4));
     } else if (!strcmp(command, "forget")) {
         forget_connections();
     } else if (!strcmp(command, "shadow")) {
