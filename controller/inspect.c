@@ -561,8 +561,14 @@ cmd_drops(struct unixctl_conn *conn, int argc, const char *argv[],
 static void
 finish_verify(struct request *request)
 {
+    const struct inspect_sources *sources = &request->inspect->sources;
     struct dump *dump;
 
+    if (!bastion_db_has_contents(sources->bastion_db)
+        || !node_ovs_has_contents(sources->node_ovs)) {
+        ds_put_cstr(&request->text, "the databases have not been read yet\n");
+        request->n_problems++;
+    }
     LIST_FOR_EACH (dump, list_node, &request->dumps) {
         if (dump->error) {
             ds_put_format(&request->text, "bridge %s: cannot compare with "
@@ -573,7 +579,6 @@ finish_verify(struct request *request)
     }
 
     struct ds diff = DS_EMPTY_INITIALIZER;
-    const struct inspect_sources *sources = &request->inspect->sources;
     int n = fastpath_driver_verify(sources->fastpath, sources->compiler,
                                    &diff);
     if (n) {
