@@ -256,8 +256,10 @@ static __always_inline verdict handle_ipv6(struct __sk_buff *skb,
 	    packet->protocol == PROTOCOL_UNKNOWN || is_fragmented_dhcp(packet))
 		return BASTION_COUNTER_SLOW;
 	whole = packet->fragment == FRAGMENT_NONE;
-	if (whole && (packet->protocol == IPPROTO_UDP ||
-		      packet->protocol == IPPROTO_ICMPV6) && !packet->visible)
+	if (whole && !packet->visible &&
+	    (packet->protocol == IPPROTO_ICMPV6 ||
+	     (packet->protocol == IPPROTO_UDP &&
+	      packet->l4_len >= sizeof(struct udphdr))))
 		return BASTION_COUNTER_SLOW;
 	if (whole && has_ports(packet, 547, 546))
 		return self->flags & BASTION_DHCP_SERVER ? BASTION_COUNTER_SLOW

@@ -200,6 +200,17 @@ EXTRA_DIST += \
 	tests/of-bad-peer.py \
 	tests/of-switch-flows.txt
 
+# The traffic of tests/bench/datapath.
+check_PROGRAMS += tests/bench/flood tests/bench/traffic
+tests_bench_flood_SOURCES = tests/bench/flood.c
+tests_bench_flood_LDADD =
+tests_bench_traffic_SOURCES = tests/bench/traffic.c
+tests_bench_traffic_LDADD =
+EXTRA_DIST += \
+	tests/bench/datapath \
+	tests/bench/datapath-inside \
+	tests/bench/datapath-rules
+
 # Simulator, flows and switch against each other: see tests/keystone.c.
 check_PROGRAMS += tests/keystone
 tests_keystone_SOURCES = \
@@ -304,6 +315,15 @@ tests_test_inspect_LDADD = \
 	$(CMOCKA_LIBS)
 
 # Unit tests of controller/'s fast path.
+check_PROGRAMS += tests/test-bpf-matrix
+tests_test_bpf_matrix_SOURCES = \
+	tests/bpf-harness.c \
+	tests/bpf-harness.h \
+	tests/test-bpf-matrix.c \
+	tests/test-rows.c \
+	tests/test-rows.h
+tests_test_bpf_matrix_LDADD = controller/libbastion-controller.la
+EXTRA_DIST += tests/spoof-rows.py
 unit_fastpath_tests = \
 	tests/test-bpf \
 	tests/test-fastpath-render \

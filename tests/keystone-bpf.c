@@ -929,7 +929,8 @@ keystone_bpf_packet(struct keystone_bpf *k, const struct compiler *c,
     bpf_harness_run(k->harness, t.source->ifindex, dp_packet_data(&t.bytes),
                     dp_packet_size(&t.bytes), 0, &t.bpf);
     k->n_packets++;
-    if (!t.spoiled && !t.is_error && (t.bpf.action == HARNESS_DELIVERED || chance(10))) {
+    if (!t.spoiled && !t.is_error
+        && (t.bpf.action == HARNESS_DELIVERED || chance(10))) {
         k->history[k->n_history++ % HISTORY] = t.packet;
     }
 
