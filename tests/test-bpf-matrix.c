@@ -45,15 +45,19 @@ struct counts {
                  n_too_short;
 };
 
+/* Is 'word' in 'list', in which commas separate the words? */
 static bool
 contains(const char *list, const char *word)
 {
     size_t len = strlen(word);
 
-    for (const char *p = list; (p = strstr(p, word)); p += len) {
-        if ((p == list || p[-1] == ',') && (!p[len] || p[len] == ',')) {
+    for (const char *p = list; *p; ) {
+        size_t n = strcspn(p, ",");
+
+        if (n == len && !memcmp(p, word, len)) {
             return true;
         }
+        p += n + (p[n] != '\0');
     }
     return false;
 }
