@@ -11,6 +11,9 @@ manager_libcollectors_la_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
 manager_libcollectors_la_CFLAGS = \
 	$(AM_CFLAGS) $(JSON_C_CFLAGS) $(LIBEVENT_CFLAGS)
 manager_libcollectors_la_SOURCES = \
+	manager/docker-parse.c \
+	manager/docker-parse.h \
+	manager/docker.c \
 	manager/json-reader.c \
 	manager/json-reader.h \
 	manager/kubernetes.c \
@@ -23,8 +26,12 @@ manager_libmanager_la_CFLAGS = \
 manager_libmanager_la_SOURCES = \
 	manager/collector.c \
 	manager/collector.h \
+	manager/compose-file.c \
+	manager/compose-file.h \
 	manager/desired.c \
 	manager/desired.h \
+	manager/docker-model.c \
+	manager/docker-model.h \
 	manager/event-loop.c \
 	manager/event-loop.h \
 	manager/http-client.c \
@@ -36,6 +43,17 @@ manager_libmanager_la_SOURCES = \
 	manager/netpol-classes.c \
 	manager/netpol-classes.h \
 	manager/netpol.c \
-	manager/netpol.h
+	manager/netpol.h \
+	manager/platforms.c \
+	manager/platforms.h \
+	manager/reconcile-index.c \
+	manager/reconcile-index.h \
+	manager/reconcile.c \
+	manager/reconcile.h
 manager_libmanager_la_LIBADD = \
 	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS) $(YAML_LIBS)
+
+sbin_PROGRAMS += manager/bastion-manager
+manager_bastion_manager_SOURCES = manager/bastion-manager.c
+manager_bastion_manager_LDADD = \
+	manager/libcollectors.la manager/libmanager.la

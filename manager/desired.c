@@ -143,6 +143,7 @@ desired_container_destroy(struct desired_container *container)
     free(container->pod_namespace);
     free(container->pod_name);
     free(container->node);
+    free(container->interface);
     free(container->mac);
     sset_destroy(&container->ips);
     free(container);

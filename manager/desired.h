@@ -62,6 +62,7 @@ struct desired_container {
     char *pod_namespace;        /* May be NULL. */
     char *pod_name;             /* May be NULL. */
     char *node;                 /* The platform's word for it; may be NULL. */
+    char *interface;            /* NULL: as the Attachment row says. */
     char *mac;                  /* May be NULL. */
     struct sset ips;            /* Without prefix lengths; may be empty. */
 };
