@@ -627,8 +627,8 @@ derive_implicit(struct derivation *d)
         if (exposed_only && (!exposed || sset_is_empty(exposed))) {
             continue;
         }
-        key = xasprintf("implicit %.*s", (exposed_only ? (int) strlen(node->name)
-                                          : (int) length), node->name);
+        key = (exposed_only ? xasprintf("implicit %s", node->name)
+               : xasprintf("implicit %.*s", (int) length, node->name));
         dependency = desired_add_dependency(d->desired, key);
         free(key);
         sset_add(&dependency->destination.services, node->name);
