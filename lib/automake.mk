@@ -4,6 +4,8 @@
 
 noinst_LTLIBRARIES += lib/libbastion.la
 lib_libbastion_la_SOURCES = \
+	lib/address-cuts.c \
+	lib/address-cuts.h \
 	lib/address.c \
 	lib/address.h \
 	lib/drop-reason.c \

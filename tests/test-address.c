@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "lib/address-cuts.h"
 #include "lib/address.h"
 #include "openvswitch/dynamic-string.h"
 #include "packets.h"
@@ -418,6 +419,134 @@ test_round_trip_random(void **state OVS_UNUSED)
     }
 }
 
+/* Cuts 'whole' at the prefixes in 'at', which spaces separate, and returns the
+ * pieces in the same form. */
+static char *
+pieces(const char *whole, const char *at)
+{
+    struct ip_prefix p = prefix(whole);
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct in6_addr first, last;
+    struct address_cuts cuts;
+    char *copy = xstrdup(at);
+    size_t i = 0;
+
+    address_cuts_init(&cuts, &p);
+    for (char *save = NULL, *token = strtok_r(copy, " ", &save); token;
+         token = strtok_r(NULL, " ", &save)) {
+        p = prefix(token);
+        address_cuts_add(&cuts, &p);
+    }
+    address_cuts_sort(&cuts);
+    while (address_cuts_next(&cuts, &i, &first, &last)) {
+        if (s.length) {
+            ds_put_char(&s, ' ');
+        }
+        address_range_format(&first, &last, &s);
+    }
+    address_cuts_destroy(&cuts);
+    free(copy);
+    return ds_steal_cstr(&s);
+}
+
+static void
+check_pieces(const char *whole, const char *at, const char *expected)
+{
+    char *actual = pieces(whole, at);
+
+    assert_string_equal(actual, expected);
+    free(actual);
+}
+
+static void
+test_cuts(void **state OVS_UNUSED)
+{
+    check_pieces("10.0.0.0/24", "", "10.0.0.0/24");
+    check_pieces("10.0.0.0/24", "10.0.0.0/8 10.0.0.0/24 11.0.0.0/8 fd00::/8",
+                 "10.0.0.0/24");
+    check_pieces("10.0.0.0/24", "10.0.0.128/25 10.0.0.128/25",
+                 "10.0.0.0/25 10.0.0.128/25");
+    check_pieces("10.0.0.0/29", "10.0.0.1 10.0.0.2 10.0.0.7",
+                 "10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3-10.0.0.6 10.0.0.7");
+    check_pieces("10.0.0.1", "10.0.0.1 10.0.0.0/8", "10.0.0.1");
+
+    /* Next to the end of the address space. */
+    check_pieces("0.0.0.0/0", "0.0.0.0 255.255.255.255 ::/0 ::1:0:0:0",
+                 "0.0.0.0 0.0.0.1-255.255.255.254 255.255.255.255");
+    check_pieces("ff00::/8", "ffff::/16 "
+                 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                 "ff00::-fffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+                 "ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe "
+                 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+
+    /* IPv4 addresses are not members. */
+    check_pieces("::/64", "10.0.0.0/8",
+                 "::-::fffe:ffff:ffff ::1:0:0:0-::ffff:ffff:ffff:ffff");
+    check_pieces("fd00::/125", "fd00::4/127",
+                 "fd00::/126 fd00::4/127 fd00::6/127");
+}
+
+static struct ip_prefix
+random_part(uint32_t base)
+{
+    struct ip_prefix p = { .is_v4 = true, .plen = 22 + random_range(11) };
+
+    in6_addr_set_mapped_ipv4(&p.addr, htonl(base | random_range(1024)));
+
+    struct in6_addr mask = ip_prefix_mask(&p);
+    p.addr = ipv6_addr_bitand(&p.addr, &mask);
+    return p;
+}
+
+/* Two neighbors are in one piece exactly if they are in the same prefixes. */
+static void
+test_cuts_random(void **state OVS_UNUSED)
+{
+    test_random_init("cuts_random");
+    for (int iteration = 0; iteration < 200; iteration++) {
+        uint32_t base = 0x0a000000;
+        struct ip_prefix whole = prefix("10.0.0.0/22");
+        struct ip_prefix at[8];
+        struct in6_addr first, last;
+        struct address_cuts cuts;
+        bool starts[1024] = { false };
+        size_t n = random_range(ARRAY_SIZE(at) + 1);
+        size_t i = 0;
+
+        address_cuts_init(&cuts, &whole);
+        for (size_t j = 0; j < n; j++) {
+            at[j] = random_part(base);
+            address_cuts_add(&cuts, &at[j]);
+        }
+        address_cuts_sort(&cuts);
+
+        uint32_t expected_first = base;
+        while (address_cuts_next(&cuts, &i, &first, &last)) {
+            uint32_t begin = ntohl(in6_addr_get_mapped_ipv4(&first));
+            uint32_t end = ntohl(in6_addr_get_mapped_ipv4(&last));
+
+            assert_int_equal(begin, expected_first);
+            assert_true(end >= begin);
+            starts[begin - base] = true;
+            expected_first = end + 1;
+        }
+        assert_int_equal(expected_first, base + 1024);
+
+        for (uint32_t k = 1; k < 1024; k++) {
+            struct in6_addr a = in6_addr_mapped_ipv4(htonl(base + k - 1));
+            struct in6_addr b = in6_addr_mapped_ipv4(htonl(base + k));
+            bool differ = false;
+
+            for (size_t j = 0; j < n; j++) {
+                differ |= (ip_prefix_contains(&at[j], &a)
+                           != ip_prefix_contains(&at[j], &b));
+            }
+            assert_int_equal(starts[k], differ);
+        }
+        address_cuts_destroy(&cuts);
+    }
+}
+
 int
 main(void)
 {
@@ -430,6 +559,8 @@ main(void)
         cmocka_unit_test(test_prefix_relations),
         cmocka_unit_test(test_subtract),
         cmocka_unit_test(test_subtract_random),
+        cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_cuts_random),
         cmocka_unit_test(test_round_trip_random),
     };
 

@@ -9,6 +9,8 @@ utilities_bastionctl_SOURCES = \
 	utilities/bastionctl-check.c \
 	utilities/bastionctl-container.c \
 	utilities/bastionctl-dependency.c \
+	utilities/bastionctl-end.c \
+	utilities/bastionctl-end.h \
 	utilities/bastionctl-fastpath.c \
 	utilities/bastionctl-network.c \
 	utilities/bastionctl-rows.c \

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "lib/address-cuts.h"
 #include "lib/address.h"
 #include "lib/peer.h"
 #include "lib/policy.h"
@@ -16,6 +17,7 @@
 #include "packets.h"
 #include "svec.h"
 #include "util.h"
+#include "utilities/bastionctl-end.h"
 
 /* The "check" verb
  * ================
@@ -31,273 +33,6 @@
 
 /* Exit status of "check" for a connection that is not allowed. */
 #define EXIT_DENIED 2
-
-enum end_type {
-    END_CONTAINER,
-    END_SERVICE,                /* Each container of a service. */
-    END_HOST,
-    END_WORLD,                  /* An outside address, or any of them. */
-    END_OTHER                   /* An address that is none of the above. */
-};
-
-/* One end of a connection. */
-struct end {
-    enum end_type type;
-    const struct bsrec_container *container;    /* END_CONTAINER only. */
-    const struct bsrec_service *service;        /* Or END_SERVICE. */
-    const struct in6_addr *ips; /* The addresses it may use. */
-    size_t n_ips;               /* May be 0, except for END_CONTAINER. */
-    char *name;                 /* For messages.  Owned. */
-    struct in6_addr *storage;   /* Owned. */
-};
-
-static void
-end_destroy(struct end *end)
-{
-    free(end->name);
-    free(end->storage);
-}
-
-static void
-end_init_container(struct end *end, const struct bsrec_container *container)
-{
-    struct eth_addr mac;
-    char *error;
-
-    end->type = END_CONTAINER;
-    end->container = container;
-    end->service = container->service;
-    end->name = container_name(container);
-    end->storage = xmalloc((container->n_ips + 1) * sizeof *end->storage);
-    end->ips = end->storage;
-    for (size_t i = 0; i < container->n_ips; i++) {
-        error = ip_address_parse(container->ips[i],
-                                 &end->storage[end->n_ips]);
-        end->n_ips += !error;
-        free(error);
-    }
-
-    /* Every container has the link-local address of its interface. */
-    error = mac_parse(container->mac, &mac);
-    if (!error) {
-        ip_lla_from_mac(mac, &end->storage[end->n_ips++]);
-    }
-    free(error);
-}
-
-/* Of a service, only the identity counts: a row that names its addresses need
- * not be about all of its containers. */
-static void
-end_init_service(struct end *end, const struct bsrec_service *service)
-{
-    end->type = END_SERVICE;
-    end->service = service;
-    end->name = service_name(service);
-}
-
-/* Narrows 'end' to 'ip'. */
-static void
-end_set_ip(struct end *end, const struct in6_addr *ip)
-{
-    free(end->storage);
-    end->ips = end->storage = xmemdup(ip, sizeof *ip);
-    end->n_ips = 1;
-}
-
-static const struct bsrec_service *
-end_service(const struct end *end)
-{
-    return (end->type == END_CONTAINER || end->type == END_SERVICE
-            ? end->service
-            : NULL);
-}
-
-static bool
-contains_ip(char **texts, size_t n, const char *canonical)
-{
-    for (size_t i = 0; i < n; i++) {
-        char *ip = canonical_ip(texts[i]);
-        bool equal = !strcmp(ip, canonical);
-
-        free(ip);
-        if (equal) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-has_subnet_for(const struct bsrec_network *network, const struct in6_addr *ip)
-{
-    for (size_t i = 0; i < network->n_subnets; i++) {
-        struct ip_prefix subnet;
-        char *error = ip_prefix_parse(network->subnets[i], &subnet);
-        bool contains = !error && ip_prefix_contains(&subnet, ip);
-
-        free(error);
-        if (contains) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Returns the network whose subnets contain 'ip', 'preferred' if that is one
- * of them, or NULL. */
-static const struct bsrec_network *
-network_of_ip(struct ctl_context *ctx, const struct in6_addr *ip,
-              const struct bsrec_network *preferred)
-{
-    const struct bsrec_network *network;
-
-    if (has_subnet_for(preferred, ip)) {
-        return preferred;
-    }
-    BSREC_NETWORK_FOR_EACH (network, ctx->idl) {
-        if (has_subnet_for(network, ip)) {
-            return network;
-        }
-    }
-    return NULL;
-}
-
-static bool
-has_mac_of(const char *mac_text, const struct in6_addr *lla)
-{
-    struct eth_addr mac;
-    struct in6_addr expected;
-    char *error = mac_parse(mac_text, &mac);
-
-    if (error) {
-        free(error);
-        return false;
-    }
-    ip_lla_from_mac(mac, &expected);
-    return ipv6_addr_equals(&expected, lla);
-}
-
-/* Returns true if 'ip', which 'text' spells, is one of the host's. */
-static bool
-is_host_address(struct ctl_context *ctx, const struct bsrec_network *network,
-                const struct in6_addr *ip, const char *text)
-{
-    const struct bsrec_node *node;
-
-    if (contains_ip(network->gateways, network->n_gateways, text)
-        || (network->gateway_mac && IN6_IS_ADDR_LINKLOCAL(ip)
-            && has_mac_of(network->gateway_mac, ip))) {
-        return true;
-    }
-    BSREC_NODE_FOR_EACH (node, ctx->idl) {
-        if (contains_ip(node->addresses, node->n_addresses, text)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Returns the container that has address 'ip' in 'network', or NULL. */
-static const struct bsrec_container *
-find_container_by_ip(struct ctl_context *ctx,
-                     const struct bsrec_network *network,
-                     const struct in6_addr *ip, const char *text)
-{
-    const struct bsrec_container *container
-        = find_claim(ctx, "IP %s/%s", network->name, text);
-
-    if (!container && IN6_IS_ADDR_LINKLOCAL(ip)) {
-        const struct bsrec_container *c;
-
-        BSREC_CONTAINER_FOR_EACH (c, ctx->idl) {
-            if (c->service->network == network && has_mac_of(c->mac, ip)) {
-                container = c;
-            }
-        }
-    }
-    return container;
-}
-
-/* Returns true if 'ip' belongs to whichever link it is used on, so that it is
- * not of the world. */
-static bool
-is_link_local(const struct in6_addr *ip)
-{
-    return (ip_is_v4(ip)
-            ? ip->s6_addr[12] == 169 && ip->s6_addr[13] == 254
-            : IN6_IS_ADDR_LINKLOCAL(ip));
-}
-
-/* Finds out what 'ip' is for containers of 'network'. */
-static void
-end_init_ip(struct ctl_context *ctx, struct end *end,
-            const struct in6_addr *ip, const struct bsrec_network *network)
-{
-    struct ds text = DS_EMPTY_INITIALIZER;
-    ip_address_format(ip, &text);
-
-    const struct bsrec_network *owner = network_of_ip(ctx, ip, network);
-    const struct bsrec_container *container
-        = find_container_by_ip(ctx, owner ? owner : network, ip,
-                               ds_cstr(&text));
-    if (container) {
-        end_init_container(end, container);
-        ds_put_format(&text, " (%s)", end->name);
-        free(end->name);
-    } else if (is_host_address(ctx, network, ip, ds_cstr(&text))) {
-        end->type = END_HOST;
-    } else if (owner || !ip_is_host_address(ip) || is_link_local(ip)) {
-        end->type = END_OTHER;
-    } else {
-        end->type = END_WORLD;
-    }
-    end->name = ds_steal_cstr(&text);
-    end_set_ip(end, ip);
-}
-
-static bool
-end_init_destination(struct ctl_context *ctx, struct end *end,
-                     const char *text, const struct bsrec_network *network)
-{
-    struct in6_addr ip;
-
-    if (!strcmp(text, "host")) {
-        end->type = END_HOST;
-        end->name = xstrdup(text);
-        return true;
-    } else if (!strcmp(text, "world")) {
-        end->type = END_WORLD;
-        end->name = xstrdup(text);
-        return true;
-    }
-
-    char *error = ip_address_parse(text, &ip);
-    if (!error) {
-        end_init_ip(ctx, end, &ip, network);
-        return true;
-    }
-    free(error);
-
-    const struct bsrec_service *service = find_service(ctx, text, false);
-    if (service) {
-        end_init_service(end, service);
-        return true;
-    }
-
-    const struct bsrec_container *container;
-    container = find_container(ctx, text, false);
-    if (!container) {
-        if (!ctx->error) {
-            bad_argument(ctx, "DST",
-                         xasprintf("%s: expected a container, "
-                                   "NETWORK/SERVICE, an IP address, host or "
-                                   "world", text));
-        }
-        return false;
-    }
-    end_init_container(end, container);
-    return true;
-}
 
 /* Parses the PROTO:PORT argument: a policy that opens one kind of connection
  * only.  An ICMP type without a code stands for code 0, and a bare ICMP
@@ -509,9 +244,9 @@ matches_end(const struct side *side, const struct end *end,
     return false;
 }
 
-/* A set of policies. */
+/* A set of policies: what any of them opens is open. */
 struct policy_set {
-    struct policy *policies;
+    struct policy *policies;    /* Owned. */
     size_t n, allocated;
 };
 
@@ -525,6 +260,70 @@ policy_set_add(struct policy_set *set, const struct policy *policy)
     set->policies[set->n++] = *policy;
 }
 
+static void
+policy_set_destroy(struct policy_set *set)
+{
+    free(set->policies);
+    *set = (struct policy_set) { .n = 0 };
+}
+
+/* Adds 'policy' to 'set', unless it opens nothing new, and removes what then
+ * opens nothing more than it does. */
+static void
+policy_set_merge(struct policy_set *set, const struct policy *policy)
+{
+    struct policy common;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        if (policy_intersect(&set->policies[i], policy, &common)
+            && policy_equals(&common, policy)) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < set->n; i++) {
+        if (!policy_intersect(&set->policies[i], policy, &common)
+            || !policy_equals(&common, &set->policies[i])) {
+            set->policies[n++] = set->policies[i];
+        }
+    }
+    set->n = n;
+    policy_set_add(set, policy);
+}
+
+/* Narrows 'set' to what 'other' opens, too. */
+static void
+policy_set_intersect(struct policy_set *set, const struct policy_set *other)
+{
+    struct policy_set both = { .n = 0 };
+
+    for (size_t i = 0; i < set->n; i++) {
+        for (size_t j = 0; j < other->n; j++) {
+            struct policy policy;
+
+            if (policy_intersect(&set->policies[i], &other->policies[j],
+                                 &policy)) {
+                policy_set_merge(&both, &policy);
+            }
+        }
+    }
+    policy_set_destroy(set);
+    *set = both;
+}
+
+/* Appends the policies of 'set' in canonical form to 'texts'. */
+static void
+policy_set_format(const struct policy_set *set, struct svec *texts)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        policy_format(&set->policies[i], &s);
+        svec_add_nocopy(texts, ds_steal_cstr(&s));
+    }
+    svec_sort_unique(texts);
+}
+
 /* What is being asked, and the answer so far. */
 struct question {
     struct rule *rules;
@@ -533,7 +332,7 @@ struct question {
     struct end destination;
     struct policy l4;           /* "any" to ask what is open at all. */
 
-    struct svec open;           /* Canonical policies that are open. */
+    struct policy_set open;     /* What is open. */
     bool egress_open;           /* May the source open something? */
     bool ingress_open;          /* May the destination accept something? */
     bool compared;              /* Was there a pair of addresses? */
@@ -643,15 +442,12 @@ evaluate_pair(struct question *q, const struct in6_addr *src_ip,
             if (policy_intersect(&egress.policies[i], &ingress.policies[j],
                                  &both)
                 && is_possible(&both, dst_ip ? dst_ip : src_ip)) {
-                struct ds s = DS_EMPTY_INITIALIZER;
-
-                policy_format(&both, &s);
-                svec_add_nocopy(&q->open, ds_steal_cstr(&s));
+                policy_set_add(&q->open, &both);
             }
         }
     }
-    free(egress.policies);
-    free(ingress.policies);
+    policy_set_destroy(&egress);
+    policy_set_destroy(&ingress);
 }
 
 static void
@@ -674,7 +470,6 @@ evaluate(struct question *q)
             }
         }
     }
-    svec_sort_unique(&q->open);
 }
 
 /* Adds to 'reasons' why a row that 'end' needs does not count, if that is so.
@@ -784,33 +579,60 @@ put_reasons(struct ds *s, const char *heading, const struct svec *reasons)
     free(list);
 }
 
-static void
-answer(struct ctl_context *ctx, const struct question *q, const char *l4_text)
-{
-    const char *enforcement = effective_enforcement(ctx, q);
-    struct svec reasons = SVEC_EMPTY_INITIALIZER;
+enum verdict {
+    ALLOWED,
+    UNENFORCED,                 /* Only because policy is not enforced. */
+    DENIED
+};
 
-    add_hard_reasons(q, &reasons);
-    if (reasons.n) {
-        put_reasons(&ctx->output, "denied: ", &reasons);
-        bastionctl_context_cast(ctx)->exit_status = EXIT_DENIED;
+/* Says what the evaluation of 'q' has come to, and adds to 'reasons' why it is
+ * not ALLOWED. */
+static enum verdict
+judge(struct ctl_context *ctx, const struct question *q, const char *l4_text,
+      struct svec *reasons)
+{
+    add_hard_reasons(q, reasons);
+    if (reasons->n) {
+        return DENIED;
     } else if (q->open.n) {
-        if (l4_text || svec_contains(&q->open, "any")) {
+        return ALLOWED;
+    }
+    add_policy_reasons(q, l4_text, reasons);
+    return (strcmp(effective_enforcement(ctx, q), "enforce")
+            ? UNENFORCED : DENIED);
+}
+
+static void
+answer(struct ctl_context *ctx, const struct question *q, const char *l4_text,
+       enum verdict verdict, const struct svec *reasons)
+{
+    struct svec open = SVEC_EMPTY_INITIALIZER;
+
+    switch (verdict) {
+    case ALLOWED:
+        policy_set_format(&q->open, &open);
+        if (l4_text || svec_contains(&open, "any")) {
             ds_put_cstr(&ctx->output, "allowed\n");
         } else {
-            put_reasons(&ctx->output, "allowed: ", &q->open);
+            put_reasons(&ctx->output, "allowed: ", &open);
         }
-    } else if (strcmp(enforcement, "enforce")) {
-        add_policy_reasons(q, l4_text, &reasons);
+        svec_destroy(&open);
+        break;
+
+    case UNENFORCED:
         ds_put_format(&ctx->output, "allowed, because enforcement is %s: ",
-                      enforcement);
-        put_reasons(&ctx->output, "", &reasons);
-    } else {
-        add_policy_reasons(q, l4_text, &reasons);
-        put_reasons(&ctx->output, "denied: ", &reasons);
+                      effective_enforcement(ctx, q));
+        put_reasons(&ctx->output, "", reasons);
+        break;
+
+    case DENIED:
+        put_reasons(&ctx->output, "denied: ", reasons);
         bastionctl_context_cast(ctx)->exit_status = EXIT_DENIED;
+        break;
+
+    default:
+        OVS_NOT_REACHED();
     }
-    svec_destroy(&reasons);
 }
 
 static void
@@ -822,9 +644,24 @@ question_destroy(struct question *q)
     free(q->rules);
     end_destroy(&q->source);
     end_destroy(&q->destination);
-    svec_destroy(&q->open);
+    policy_set_destroy(&q->open);
 }
 
+/* Returns true if 'rule' may be about connections from 'source'. */
+static bool
+may_concern(const struct rule *rule, const struct end *source)
+{
+    struct side sources = get_side(rule->row, true);
+
+    for (size_t i = 0; i < source->n_ips; i++) {
+        if (matches_end(&sources, source, &source->ips[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Loads the rules that count for the source of 'q'. */
 static void
 load_rules(struct ctl_context *ctx, struct question *q)
 {
@@ -833,13 +670,208 @@ load_rules(struct ctl_context *ctx, struct question *q)
     BSREC_DEPENDENCY_FOR_EACH (row, ctx->idl) {
         struct rule rule;
 
-        if (rule_init(&rule, row)) {
+        if (!rule_init(&rule, row)) {
+            continue;
+        } else if (!may_concern(&rule, &q->source)) {
+            free(rule.policies);
+        } else {
             if (q->n_rules >= q->allocated_rules) {
                 q->rules = x2nrealloc(q->rules, &q->allocated_rules,
                                       sizeof *q->rules);
             }
             q->rules[q->n_rules++] = rule;
         }
+    }
+}
+
+/* Ranges of addresses.
+ *
+ * What becomes of a connection depends on the prefixes that its destination is
+ * in: subnets, blocks of addresses in rules, addresses that somebody has.  So
+ * the range is cut where any of these begins or ends, and one address speaks
+ * for each piece. */
+
+static void
+cut_at_rules(struct address_cuts *cuts, const struct question *q)
+{
+    for (size_t i = 0; i < q->n_rules; i++) {
+        struct side side = get_side(q->rules[i].row, false);
+
+        for (size_t j = 0; j < side.n_cidrs; j++) {
+            const struct bsrec_cidr_block *block = side.cidrs[j];
+
+            cut_at(cuts, block->prefix);
+            cut_at_each(cuts, block->except, block->n_except);
+        }
+    }
+}
+
+static void
+cut_range(struct address_cuts *cuts, struct ctl_context *ctx,
+          const struct question *q, const struct peer *range)
+{
+    address_cuts_init(cuts, &range->prefix);
+    for (size_t i = 0; i < range->n_except; i++) {
+        address_cuts_add(cuts, &range->except[i]);
+    }
+    cut_at_rules(cuts, q);
+    cut_at_ends(ctx, cuts);
+    address_cuts_sort(cuts);
+}
+
+static bool
+is_excepted(const struct peer *range, const struct in6_addr *ip)
+{
+    for (size_t i = 0; i < range->n_except; i++) {
+        if (ip_prefix_contains(&range->except[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes the addresses from 'first' to 'last', all of a kind, the destination
+ * of 'q'. */
+static void
+set_destination(struct ctl_context *ctx, struct question *q,
+                const struct in6_addr *first, const struct in6_addr *last)
+{
+    end_destroy(&q->destination);
+    q->destination = (struct end) { .type = END_OTHER };
+    end_init_ip(ctx, &q->destination, first,
+                end_service(&q->source)->network);
+    if (!ipv6_addr_equals(first, last)) {
+        struct ds name = DS_EMPTY_INITIALIZER;
+
+        address_range_format(first, last, &name);
+        free(q->destination.name);
+        q->destination.name = ds_steal_cstr(&name);
+    }
+    q->egress_open = q->ingress_open = q->compared = false;
+    policy_set_destroy(&q->open);
+}
+
+/* Narrows 'open', which 'is_first' says is not set yet, to what the evaluation
+ * of 'q' has found.  If nothing is left, says so in 'reasons' and returns
+ * false. */
+static bool
+narrow(struct policy_set *open, bool is_first, struct question *q,
+       struct svec *reasons)
+{
+    if (is_first) {
+        *open = q->open;
+        q->open = (struct policy_set) { .n = 0 };
+        return true;
+    }
+    policy_set_intersect(open, &q->open);
+    if (!open->n) {
+        svec_add_nocopy(reasons,
+                        xasprintf("nothing of what is open to the addresses "
+                                  "before %s is open to it, too",
+                                  q->destination.name));
+    }
+    return open->n > 0;
+}
+
+/* Evaluates 'q' for each address of 'range'.  Returns the worst verdict, with
+ * the first reasons for it in 'reasons', and leaves in 'q' what is open to
+ * every address. */
+static enum verdict
+judge_range(struct ctl_context *ctx, struct question *q, const char *l4_text,
+            const struct peer *range, struct svec *reasons)
+{
+    enum verdict worst = ALLOWED;
+    struct policy_set open = { .n = 0 };
+    struct in6_addr first, last;
+    struct address_cuts cuts;
+    bool is_first = true;
+    size_t i = 0;
+
+    cut_range(&cuts, ctx, q, range);
+    while (worst != DENIED && address_cuts_next(&cuts, &i, &first, &last)) {
+        struct svec why = SVEC_EMPTY_INITIALIZER;
+
+        if (is_excepted(range, &first)) {
+            continue;
+        }
+        set_destination(ctx, q, &first, &last);
+        evaluate(q);
+
+        enum verdict verdict = judge(ctx, q, l4_text, &why);
+        if (verdict == ALLOWED && worst == ALLOWED
+            && !narrow(&open, is_first, q, &why)) {
+            verdict = (strcmp(effective_enforcement(ctx, q), "enforce")
+                       ? UNENFORCED : DENIED);
+        }
+        is_first = false;
+        if (verdict > worst) {
+            worst = verdict;
+            svec_swap(reasons, &why);
+        }
+        svec_destroy(&why);
+    }
+    address_cuts_destroy(&cuts);
+    policy_set_destroy(&q->open);
+    q->open = open;
+    return worst;
+}
+
+/* Parses 'text', a DST argument, as a range of addresses that has any. */
+static bool
+parse_range(struct ctl_context *ctx, const char *text, struct peer *range)
+{
+    struct ip_prefix *left = NULL;
+    size_t n_left;
+    char *error = peer_parse(text, range);
+
+    if (!error) {
+        ip_prefix_subtract(&range->prefix, range->except, range->n_except,
+                           &left, &n_left);
+        free(left);
+        if (n_left) {
+            return true;
+        }
+        error = xasprintf("%s: the exceptions leave no address", text);
+        peer_destroy(range);
+    }
+    bad_argument(ctx, "DST", error);
+    return false;
+}
+
+static void
+check_range(struct ctl_context *ctx, struct question *q, const char *l4_text)
+{
+    struct peer range;
+
+    if (!parse_range(ctx, ctx->argv[2], &range)) {
+        return;
+    }
+    if (!l4_text || parse_l4(ctx, l4_text, &q->l4)) {
+        struct svec reasons = SVEC_EMPTY_INITIALIZER;
+
+        load_rules(ctx, q);
+
+        enum verdict verdict = judge_range(ctx, q, l4_text, &range, &reasons);
+        answer(ctx, q, l4_text, verdict, &reasons);
+        svec_destroy(&reasons);
+    }
+    peer_destroy(&range);
+}
+
+static void
+check_end(struct ctl_context *ctx, struct question *q, const char *l4_text)
+{
+    if (end_init_destination(ctx, &q->destination, ctx->argv[2],
+                             end_service(&q->source)->network)
+        && (!l4_text || parse_l4(ctx, l4_text, &q->l4))) {
+        struct svec reasons = SVEC_EMPTY_INITIALIZER;
+
+        load_rules(ctx, q);
+        evaluate(q);
+
+        enum verdict verdict = judge(ctx, q, l4_text, &reasons);
+        answer(ctx, q, l4_text, verdict, &reasons);
+        svec_destroy(&reasons);
     }
 }
 
@@ -860,12 +892,10 @@ cmd_check(struct ctl_context *ctx)
         return;
     }
     end_init_container(&q.source, source);
-    if (end_init_destination(ctx, &q.destination, ctx->argv[2],
-                             source->service->network)
-        && (!l4_text || parse_l4(ctx, l4_text, &q.l4))) {
-        load_rules(ctx, &q);
-        evaluate(&q);
-        answer(ctx, &q, l4_text);
+    if (!strncmp(ctx->argv[2], "cidr:", 5)) {
+        check_range(ctx, &q, l4_text);
+    } else {
+        check_end(ctx, &q, l4_text);
     }
     question_destroy(&q);
 }

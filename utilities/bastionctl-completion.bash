@@ -104,7 +104,7 @@ _bastionctl_argument()
     ?NODE) _bastionctl_query --columns=name list Node | tr -d '"' ;;
     ?ARG)
         [ "$2" != check ] || {
-            echo host world
+            echo host world cidr:
             _bastionctl_services
             _bastionctl_containers
         } ;;

@@ -60,6 +60,8 @@ static const struct usage commands[] = {
     {"show", "print an overview of the database"},
     {"check SRC-CONTAINER DST [PROTO:PORT]",
      "is it allowed? (exit status 2: no)"},
+    {"DST is CONTAINER, NETWORK/SERVICE, an IP address, host, world or", ""},
+    {"cidr:PREFIX[,except=PREFIX,...]", ""},
 
     {"Fast path commands", NULL},
     {"fastpath-off [NETWORK|CONTAINER]",
