@@ -172,7 +172,7 @@ parse_endpoint(const char *endpoint, struct http_client *client)
     if (!strncmp(endpoint, "unix:", 5)) {
         const char *path = endpoint + 5;
 
-        path += !strncmp(path, "//", 2) ? 2 : 0;
+        path += path[0] == '/' && path[1] == '/' ? 2 : 0;
         if (path[0] != '/') {
             return xasprintf("%s: expected an absolute path after \"unix:\"",
                              endpoint);

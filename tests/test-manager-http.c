@@ -164,7 +164,7 @@ set_up(void **state OVS_UNUSED)
 
     fatal_ignore_sigpipe();
     f.base = event_loop_create();
-    strcpy(f.directory, "/tmp/test-manager.XXXXXX");
+    ovs_strlcpy(f.directory, "/tmp/test-manager.XXXXXX", sizeof f.directory);
     assert_non_null(mkdtemp(f.directory));
     assert_int_equal(pipe(in), 0);
     assert_int_equal(pipe(out), 0);

@@ -13,6 +13,7 @@ utilities_bastionctl_SOURCES = \
 	utilities/bastionctl-end.h \
 	utilities/bastionctl-fastpath.c \
 	utilities/bastionctl-network.c \
+	utilities/bastionctl-platform.c \
 	utilities/bastionctl-rows.c \
 	utilities/bastionctl-server.c \
 	utilities/bastionctl-show.c \

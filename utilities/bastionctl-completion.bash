@@ -50,6 +50,11 @@ _bastionctl_settings()
              enforcement=enforce enforcement=audit enforcement=off ;;
     service-add)
         echo isolate=both isolate=ingress isolate=egress isolate=none ;;
+    platform-add)
+        echo name= network= ca-cert= certificate= private-key= token= \
+             networks= labels= namespaces= bridge= node= implicit=none \
+             implicit=network implicit=exposed publish=false \
+             compose-files=false resync-interval= ;;
     container-add)
         _bastionctl_query node-list | awk -F, '{ print "node=" $1 }' ;;
     esac
@@ -101,6 +106,8 @@ _bastionctl_argument()
         _bastionctl_containers ;;
     ?PEER) echo host world any cidr:; _bastionctl_services ;;
     ?POLICY) echo any tcp: udp: sctp: icmp icmp6 ;;
+    ?PLATFORM) _bastionctl_query --columns=name list Platform | tr -d '"' ;;
+    ?TYPE) echo docker kubernetes podman ;;
     ?NODE) _bastionctl_query --columns=name list Node | tr -d '"' ;;
     ?ARG)
         [ "$2" != check ] || {

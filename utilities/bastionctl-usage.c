@@ -54,6 +54,12 @@ static const struct usage commands[] = {
      ""},
     {"icmp[:TYPE[:CODE]] or icmp6[:...]", ""},
 
+    {"Platform commands", NULL},
+    {"platform-add docker|podman|kubernetes ENDPOINT [KEY=VALUE]...",
+     "learn from a platform"},
+    {"platform-del PLATFORM", "forget PLATFORM and what it has taught"},
+    {"platform-list", "print the platforms"},
+
     {"Map commands", NULL},
     {"netmap", "print the container network map"},
     {"depmap", "print the inter-container dependency map"},

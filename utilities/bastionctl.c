@@ -833,5 +833,6 @@ register_commands(void)
     ctl_register_commands(dependency_commands);
     ctl_register_commands(fastpath_commands);
     ctl_register_commands(map_commands);
+    ctl_register_commands(platform_commands);
     ctl_register_commands(check_commands);
 }

@@ -51,6 +51,7 @@ extern const struct ctl_command_syntax dependency_commands[];
 extern const struct ctl_command_syntax fastpath_commands[];
 extern const struct ctl_command_syntax map_commands[];
 extern const struct ctl_command_syntax network_commands[];
+extern const struct ctl_command_syntax platform_commands[];
 extern const struct ctl_command_syntax server_commands[];
 
 void print_usage(const char *default_db);
