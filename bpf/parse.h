@@ -308,7 +308,9 @@ static __always_inline bool parse_extensions(struct packet *packet, void *data,
 	__u8 next = packet->protocol;
 	__u8 fragment = FRAGMENT_NONE;
 
+#ifdef __clang__
 #pragma clang loop unroll(full)
+#endif
 	for (int i = 0; i < EXTENSIONS_MAX && is_extension(next); i++) {
 		struct fragment_header *header = data + (offset & L4_MAX);
 		__u32 size;

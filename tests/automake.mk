@@ -81,6 +81,7 @@ $(srcdir)/tests/package.m4: $(top_srcdir)/configure.ac
 # each.
 FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz-bpf-parse \
 	tests/fuzz/fuzz-cni \
 	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
@@ -96,6 +97,13 @@ endif
 tests_fuzz_fuzz_cni_SOURCES = tests/fuzz/fuzz-cni.c $(fuzz_driver)
 tests_fuzz_fuzz_cni_LDADD = cni/libbastion-cni.la
 tests_fuzz_fuzz_cni_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_bpf_parse_SOURCES = \
+	tests/fuzz/bpf-parse.c \
+	tests/fuzz/bpf-parse.h \
+	tests/fuzz/fuzz-bpf-parse.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_bpf_parse_LDADD = controller/libbastion-controller.la
+tests_fuzz_fuzz_bpf_parse_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_of_switch_SOURCES = \
 	tests/fuzz/fuzz-of-switch.c $(fuzz_driver)
 tests_fuzz_fuzz_of_switch_LDADD = controller/libbastion-controller.la
@@ -117,6 +125,7 @@ check-fuzz: $(FUZZ_TARGETS)
 
 # System tests.
 SYSTEM_TESTS = \
+	tests/system/bpf-kernels.sh \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
 	tests/system/control-plane-attack.sh \
@@ -203,9 +212,9 @@ EXTRA_DIST += \
 # The traffic of tests/bench/datapath.
 check_PROGRAMS += tests/bench/flood tests/bench/traffic
 tests_bench_flood_SOURCES = tests/bench/flood.c
-tests_bench_flood_LDADD =
+tests_bench_flood_LDADD = lib/libbastion.la
 tests_bench_traffic_SOURCES = tests/bench/traffic.c
-tests_bench_traffic_LDADD =
+tests_bench_traffic_LDADD = lib/libbastion.la
 EXTRA_DIST += \
 	tests/bench/datapath \
 	tests/bench/datapath-inside \
@@ -315,7 +324,10 @@ tests_test_inspect_LDADD = \
 	$(CMOCKA_LIBS)
 
 # Unit tests of controller/'s fast path.
-check_PROGRAMS += tests/test-bpf-matrix
+check_PROGRAMS += tests/bpf-verifier tests/test-bpf-matrix
+TESTS += tests/bpf-verifier
+tests_bpf_verifier_SOURCES = tests/bpf-verifier.c
+tests_bpf_verifier_LDADD = controller/libbastion-controller.la
 tests_test_bpf_matrix_SOURCES = \
 	tests/bpf-harness.c \
 	tests/bpf-harness.h \
