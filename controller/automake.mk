@@ -19,6 +19,8 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/depmap.h \
 	controller/fastpath-driver.c \
 	controller/fastpath-driver.h \
+	controller/fastpath-hook.c \
+	controller/fastpath-hook.h \
 	controller/fastpath.c \
 	controller/fastpath.h \
 	controller/fastpath-render.c \

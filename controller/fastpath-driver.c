@@ -123,8 +123,8 @@ diversion(const struct fastpath_driver *d,
     return (!d->enabled ? "not enabled"
             : !network->fast_path ? "not enabled for the network"
             : !endpoint->fast_path ? "not enabled for the container"
-            : network->enforcement != ENFORCEMENT_ENFORCE
-            ? "the network does not enforce"
+            : network->enforcement == ENFORCEMENT_OFF
+            ? "the network's enforcement is off"
             : shash_find(&d->foreign_flows, bridge->name)
             ? "the bridge had flows that are not Bastion's"
             : bridge->diversion ? bridge->diversion
@@ -421,4 +421,13 @@ fastpath_driver_verify(const struct fastpath_driver *d,
     return (d && d->adopted
             ? fastpath_verify(d->fastpath, compiler_get_maps(compiler), diff)
             : 0);
+}
+
+void
+fastpath_driver_kill_after(const struct fastpath_driver *d,
+                           unsigned int n)
+{
+    if (d->fastpath) {
+        fastpath_kill_after(d->fastpath, n);
+    }
 }

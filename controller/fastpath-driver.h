@@ -65,6 +65,10 @@ struct json *fastpath_driver_to_json(const struct fastpath_driver *,
                                      const struct compiler *,
                                      const char *interface);
 
+/* See fastpath_kill_after(). */
+void fastpath_driver_kill_after(const struct fastpath_driver *,
+                                unsigned int n);
+
 /* Compares the maps with what is desired; see fastpath_verify(). */
 int fastpath_driver_verify(const struct fastpath_driver *,
                            const struct compiler *, struct ds *diff);

@@ -9,58 +9,44 @@
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "bastion/bpf-abi.h"
 #include "bpf/bastion.skel.h"
+#include "controller/fastpath-hook.h"
 #include "controller/map-table.h"
 #include "coverage.h"
-#include "if-notifier.h"
+#include "hmapx.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
+#include "rtnetlink.h"
+#include "svec.h"
 #include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(fastpath);
 
-COVERAGE_DEFINE(fastpath_attach);
-COVERAGE_DEFINE(fastpath_detach);
+COVERAGE_DEFINE(fastpath_repair);
 COVERAGE_DEFINE(fastpath_map_error);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
-
-/* In newer headers, BPF_TCX_INGRESS. */
-#define ATTACH_TCX_INGRESS ((enum bpf_attach_type) 46)
 
 /* Magic number of a bpf file system, from linux/magic.h. */
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
 
-enum attachment {
-    ATTACHMENT_NONE,
-    ATTACHMENT_TCX,             /* Linux 6.6 and newer. */
-    ATTACHMENT_CLSACT
-};
-
-/* A program on an interface. */
-struct hook {
-    uint32_t ifindex;           /* 0 if not attached. */
-    enum attachment attachment;
-    uint32_t prog_id;
-};
-
-/* Nobody says when a program has been taken off an interface. */
-#define CHECK_INTERVAL_MS 1000
+/* Nobody says when a program has been taken off an interface, nor when pins
+ * have been removed. */
+#define CHECK_INTERVAL_MS 500
 
 struct port {
     enum fastpath_mode mode;    /* As it should be. */
@@ -73,19 +59,27 @@ struct port {
 
 struct fastpath {
     char *directory;
+    char *pins;                 /* Subdirectory with maps of this ABI. */
     char *error;                /* Why nothing works, or NULL. */
     struct bastion_bpf *skel;
     int n_cpus;
     struct bastion_config config;   /* As written to the map. */
     struct shash ports;         /* Of "struct port", by veth name. */
-    struct if_notifier *notifier;
-    bool links_changed;         /* Interfaces have to be looked at again. */
+    struct nln_notifier *notifier;
+    bool links_changed;         /* All interfaces have to be looked at. */
+    struct hmapx changed;       /* Contains the "struct shash_node"s of ports
+                                 * whose interfaces have to be looked at. */
+    bool allow_tcx;
     long long int next_check;   /* When programs are looked for again. */
+    bool has_batches;           /* Until the kernel says otherwise. */
     uint64_t seqno;
+    unsigned int kill_after;    /* See fastpath_kill_after(). */
 };
 
 static void check_port(struct fastpath *, const char *veth, struct port *);
 static void detach_port(struct fastpath *, struct port *);
+static void detach_veth(struct fastpath *, struct port *);
+static void detach_tap(struct fastpath *, struct port *);
 static bool port_is_attached(const struct port *);
 static void port_destroy(struct port *);
 static void delete_key(int fd, uint32_t ifindex);
@@ -141,86 +135,85 @@ make_directory(const char *directory)
 static char *
 pin_path(const struct fastpath *fp, const char *name)
 {
-    return xasprintf("%s/%s", fp->directory, name);
+    return xasprintf("%s/%s", fp->pins, name);
 }
 
-/* Takes the program off 'ifindex', however it is attached. */
+/* Lists the contents of 'directory'. */
 static void
-detach_ifindex(const char *directory, uint32_t ifindex)
+list_directory(const char *directory, struct svec *names)
 {
-    char *path = xasprintf("%s/link-%"PRIu32, directory, ifindex);
-    int fd = bpf_obj_get(path);
+    DIR *dir = opendir(directory);
+    const struct dirent *de;
 
-    if (fd >= 0) {
-        /* The kernel would take its time after unlink(). */
-        bpf_link_detach(fd);
-        close(fd);
+    svec_init(names);
+    while (dir && (de = readdir(dir))) {
+        if (de->d_name[0] != '.') {
+            svec_add(names, de->d_name);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+}
+
+/* Removes all pins in 'directory', and it. */
+static void
+remove_pins(const char *directory)
+{
+    struct svec names;
+    const char *name;
+    size_t i;
+
+    list_directory(directory, &names);
+    SVEC_FOR_EACH (i, name, &names) {
+        char *path = xasprintf("%s/%s", directory, name);
+
         unlink(path);
-    } else {
-        LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = ifindex,
-                    .attach_point = BPF_TC_INGRESS);
-        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
-
-        bpf_tc_detach(&tc, &opts);
+        free(path);
     }
-    free(path);
+    svec_destroy(&names);
+    if (rmdir(directory)) {
+        VLOG_WARN("%s: cannot remove (%s)", directory, ovs_strerror(errno));
+    }
 }
 
-/* Detaches everything that the map "attachments" or "shadows" says is
- * attached. */
+/* Removes subdirectories of 'directory', but not 'keep', which may be NULL. */
 static void
-detach_by_map(const char *directory, const char *map)
+remove_subdirectories(const char *directory, const char *keep)
 {
-    char *path = xasprintf("%s/%s", directory, map);
-    int fd = bpf_obj_get(path);
-    uint32_t ifindex, next;
+    struct svec names;
+    const char *name;
+    size_t i;
 
-    free(path);
-    if (fd < 0) {
-        return;
+    list_directory(directory, &names);
+    SVEC_FOR_EACH (i, name, &names) {
+        char *path = xasprintf("%s/%s", directory, name);
+        struct stat st;
+
+        if (!nullable_string_is_equal(path, keep)
+            && !stat(path, &st) && S_ISDIR(st.st_mode)) {
+            VLOG_INFO("removing %s", path);
+            remove_pins(path);
+        }
+        free(path);
     }
-    for (int error = bpf_map_get_next_key(fd, NULL, &next); !error;
-         error = bpf_map_get_next_key(fd, &ifindex, &next)) {
-        ifindex = next;
-        detach_ifindex(directory, ifindex);
-    }
-    close(fd);
+    svec_destroy(&names);
 }
 
 void
 fastpath_clean(const char *directory)
 {
     struct statfs fs;
-    DIR *dir;
 
-    if (statfs(directory, &fs) || fs.f_type != (long) BPF_FS_MAGIC) {
-        return;
-    }
-    dir = opendir(directory);
-    if (!dir) {
-        return;
-    }
-
-    detach_by_map(directory, "attachments");
-    detach_by_map(directory, "shadows");
-    const struct dirent *de;
-    while ((de = readdir(dir))) {
-        if (de->d_name[0] != '.') {
-            char *path = xasprintf("%s/%s", directory, de->d_name);
-
-            unlink(path);
-            free(path);
-        }
-    }
-    closedir(dir);
-    if (rmdir(directory)) {
-        VLOG_WARN("%s: cannot remove (%s)", directory, ovs_strerror(errno));
-    } else {
-        VLOG_INFO("fast path is off: removed %s", directory);
+    if (!statfs(directory, &fs) && fs.f_type == (long) BPF_FS_MAGIC) {
+        hook_detach_all(directory, NULL, NULL);
+        remove_subdirectories(directory, NULL);
+        remove_pins(directory);
     }
 }
 
-/* Pins of another version of the ABI are of no use: removes them. */
+/* Removes pins that cannot be of use although they are where ours should be.
+ * What is attached goes on with the maps that it has, until it is replaced. */
 static void
 remove_foreign_pins(struct fastpath *fp)
 {
@@ -228,27 +221,27 @@ remove_foreign_pins(struct fastpath *fp)
     struct bastion_meta value;
     uint32_t key = 0;
     int fd = bpf_obj_get(path);
+    bool ours = (fd >= 0 && !bpf_map_lookup_elem(fd, &key, &value)
+                 && value.magic == BASTION_BPF_MAGIC
+                 && value.abi_version == BASTION_BPF_ABI_VERSION);
 
     free(path);
     if (fd >= 0) {
-        bool ours = (!bpf_map_lookup_elem(fd, &key, &value)
-                     && value.magic == BASTION_BPF_MAGIC
-                     && value.abi_version == BASTION_BPF_ABI_VERSION);
-
         close(fd);
-        if (ours) {
-            return;
-        }
-        VLOG_INFO("replacing maps of another version in %s", fp->directory);
     }
-    detach_by_map(fp->directory, "attachments");
-    detach_by_map(fp->directory, "shadows");
+    if (!ours) {
+        struct svec names;
+        const char *name;
+        size_t i;
 
-    struct bpf_map *map;
-    bpf_object__for_each_map (map, fp->skel->obj) {
-        path = pin_path(fp, bpf_map__name(map));
-        unlink(path);
-        free(path);
+        list_directory(fp->pins, &names);
+        SVEC_FOR_EACH (i, name, &names) {
+            path = pin_path(fp, name);
+            VLOG_INFO("%s: not of this version, removing", path);
+            unlink(path);
+            free(path);
+        }
+        svec_destroy(&names);
     }
 }
 
@@ -261,6 +254,21 @@ static const struct bastion_config default_config = {
     .event_burst = 200,
     .port_connections = 16384,
 };
+
+/* Ends the process at a point that a test has chosen. */
+static void
+maybe_die(struct fastpath *fp)
+{
+    if (fp->kill_after && !--fp->kill_after) {
+        kill(getpid(), SIGKILL);
+    }
+}
+
+void
+fastpath_kill_after(struct fastpath *fp, unsigned int n)
+{
+    fp->kill_after = n;
+}
 
 static int
 write_config(const struct fastpath *fp)
@@ -280,6 +288,7 @@ set_current(struct fastpath *fp, bool current)
 
     if (flags != fp->config.flags) {
         fp->config.flags = flags;
+        maybe_die(fp);
         int error = write_config(fp);
         if (error) {
             VLOG_WARN_RL(&rl, "cannot write map \"config\" (%s)",
@@ -292,6 +301,9 @@ static char *
 load(struct fastpath *fp)
 {
     char *error = make_directory(fp->directory);
+    if (!error) {
+        error = make_directory(fp->pins);
+    }
     if (error) {
         return error;
     }
@@ -341,12 +353,29 @@ load(struct fastpath *fp)
     return NULL;
 }
 
+/* Takes note of the ports that have to be looked at again. */
 static void
-link_cb(void *fp_)
+link_cb(const struct rtnetlink_change *change, void *fp_)
 {
     struct fastpath *fp = fp_;
+    struct shash_node *node;
 
-    fp->links_changed = true;
+    if (!change) {
+        fp->links_changed = true;
+        return;
+    }
+    SHASH_FOR_EACH (node, &fp->ports) {
+        const struct port *port = node->data;
+        uint32_t ifindex = change->if_index;
+        const char *name = change->ifname ? change->ifname : "";
+
+        if (ifindex == port->veth_hook.ifindex
+            || ifindex == port->tap_hook.ifindex
+            || !strcmp(name, node->name)
+            || (port->tap && !strcmp(name, port->tap))) {
+            hmapx_add(&fp->changed, node);
+        }
+    }
 }
 
 struct fastpath *
@@ -355,13 +384,20 @@ fastpath_create(const char *directory)
     struct fastpath *fp = xzalloc(sizeof *fp);
 
     fp->directory = xstrdup(directory);
+    fp->pins = xasprintf("%s/v%d", directory, BASTION_BPF_ABI_VERSION);
     shash_init(&fp->ports);
+    hmapx_init(&fp->changed);
+    fp->has_batches = true;
+
+    /* For tests where there is tcx. */
+    const char *attach = getenv("BASTION_BPF_ATTACH");
+    fp->allow_tcx = !attach || strcmp(attach, "clsact");
     fp->error = load(fp);
     if (fp->error) {
         VLOG_WARN("fast path is off: %s", fp->error);
         fastpath_clean(directory);
     } else {
-        fp->notifier = if_notifier_create(link_cb, fp);
+        fp->notifier = rtnetlink_notifier_create(link_cb, fp);
     }
     return fp;
 }
@@ -379,9 +415,11 @@ fastpath_destroy(struct fastpath *fp)
         shash_delete(&fp->ports, node);
     }
     shash_destroy(&fp->ports);
-    if_notifier_destroy(fp->notifier);
+    hmapx_destroy(&fp->changed);
+    rtnetlink_notifier_destroy(fp->notifier);
     bastion_bpf__destroy(fp->skel);
     free(fp->directory);
+    free(fp->pins);
     free(fp->error);
     free(fp);
 }
@@ -402,39 +440,91 @@ port_destroy(struct port *port)
     free(port);
 }
 
-void
-fastpath_run(struct fastpath *fp)
+/* Pins the maps again if somebody has removed the pins. */
+static void
+check_pins(struct fastpath *fp)
+{
+    char *path = pin_path(fp, "meta");
+
+    if (access(path, F_OK)) {
+        VLOG_WARN_RL(&rl, "%s: pins have been removed; pinning again",
+                     fp->directory);
+        COVERAGE_INC(fastpath_repair);
+        free(make_directory(fp->directory));
+        free(make_directory(fp->pins));
+
+        struct bpf_map *map;
+        bpf_object__for_each_map (map, fp->skel->obj) {
+            const char *pin = bpf_map__pin_path(map);
+
+            if (pin && bpf_obj_pin(bpf_map__fd(map), pin)
+                && errno != EEXIST) {
+                VLOG_WARN_RL(&rl, "%s: cannot pin (%s)", pin,
+                             ovs_strerror(errno));
+            }
+        }
+    }
+    free(path);
+}
+
+static void
+check_ports(struct fastpath *fp)
 {
     struct shash_node *node;
 
-    if_notifier_run();
-    if (fp->links_changed) {
-        fp->links_changed = false;
-        SHASH_FOR_EACH (node, &fp->ports) {
+    SHASH_FOR_EACH (node, &fp->ports) {
+        const struct port *port = node->data;
+        bool attached = port_is_attached(port);
+
+        if (!port->error && !attached) {
+            VLOG_WARN_RL(&rl, "%s: a program has been taken off", node->name);
+            COVERAGE_INC(fastpath_repair);
+        }
+        if (port->error || !attached) {
             check_port(fp, node->name, node->data);
         }
     }
-    if (time_msec() >= fp->next_check) {
-        fp->next_check = time_msec() + CHECK_INTERVAL_MS;
-        SHASH_FOR_EACH (node, &fp->ports) {
-            const struct port *port = node->data;
+}
 
-            if (!port->error && !port_is_attached(port)) {
-                VLOG_WARN_RL(&rl, "%s: a program has been taken off",
-                             node->name);
-            }
-            if (port->error || !port_is_attached(port)) {
-                check_port(fp, node->name, node->data);
-            }
+void
+fastpath_run(struct fastpath *fp)
+{
+    if (fp->error) {
+        return;
+    }
+
+    struct shash_node *node;
+    rtnetlink_run();
+    if (fp->links_changed) {
+        SHASH_FOR_EACH (node, &fp->ports) {
+            check_port(fp, node->name, node->data);
         }
+    } else {
+        struct hmapx_node *changed;
+
+        HMAPX_FOR_EACH (changed, &fp->changed) {
+            node = changed->data;
+            check_port(fp, node->name, node->data);
+        }
+    }
+    fp->links_changed = false;
+    hmapx_clear(&fp->changed);
+
+    if (time_msec() >= fp->next_check) {
+        check_pins(fp);
+        check_ports(fp);
+        fp->next_check = time_msec() + CHECK_INTERVAL_MS;
     }
 }
 
 void
 fastpath_wait(struct fastpath *fp)
 {
-    if_notifier_wait();
-    if (fp->links_changed) {
+    if (fp->error) {
+        return;
+    }
+    rtnetlink_wait();
+    if (fp->links_changed || !hmapx_is_empty(&fp->changed)) {
         poll_immediate_wake();
     }
     if (!shash_is_empty(&fp->ports)) {
@@ -459,8 +549,11 @@ fastpath_set_port(struct fastpath *fp, const char *veth,
         detach_port(fp, port);
     }
     if (mode == FASTPATH_OFF) {
+        struct shash_node *node = shash_find(&fp->ports, veth);
+
+        hmapx_find_and_delete(&fp->changed, node);
+        shash_delete(&fp->ports, node);
         port_destroy(port);
-        shash_find_and_delete(&fp->ports, veth);
         return;
     }
     if (!port) {
@@ -513,171 +606,11 @@ set_error(struct fastpath *fp, const char *veth, struct port *port,
 
 /* Attaching. */
 
-static char *
-link_path(const struct fastpath *fp, uint32_t ifindex)
-{
-    return xasprintf("%s/link-%"PRIu32, fp->directory, ifindex);
-}
-
-/* Makes the pinned link of 'ifindex', which an earlier controller left, run
- * 'prog_fd'.  Returns 0 or a positive errno value. */
-static int
-update_link(const char *path, int prog_fd)
-{
-    int fd = bpf_obj_get(path);
-    if (fd < 0) {
-        return errno;
-    }
-
-    int error = bpf_link_update(fd, prog_fd, NULL) ? errno : 0;
-
-    close(fd);
-    if (error) {
-        /* ENOLINK: the interface that it was for is gone. */
-        unlink(path);
-    }
-    return error;
-}
-
-static int
-attach_tcx(const struct fastpath *fp, uint32_t ifindex, int prog_fd)
-{
-    char *path = link_path(fp, ifindex);
-    int error = update_link(path, prog_fd);
-
-    if (error) {
-        LIBBPF_OPTS(bpf_link_create_opts, opts);
-        int fd = bpf_link_create(prog_fd, ifindex, ATTACH_TCX_INGRESS, &opts);
-
-        error = fd < 0 ? errno : 0;
-        if (!error && bpf_obj_pin(fd, path)) {
-            error = errno;
-        }
-        if (fd >= 0) {
-            close(fd);
-        }
-    }
-    free(path);
-    return error;
-}
-
-static int
-attach_clsact(uint32_t ifindex, int prog_fd)
-{
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-                .attach_point = BPF_TC_INGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1,
-                .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
-    int error = -bpf_tc_hook_create(&hook);
-
-    /* The clsact qdisc may be there already: somebody else's or ours. */
-    if (error && error != EEXIST) {
-        return error;
-    }
-    return -bpf_tc_attach(&hook, &opts);
-}
-
-static uint32_t
-get_prog_id(int prog_fd)
-{
-    struct bpf_prog_info info;
-    uint32_t len = sizeof info;
-
-    memset(&info, 0, sizeof info);
-    return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
-}
-
-/* Attaches 'prog' to 'ifindex'.  Returns 0 or a positive errno value. */
-static int
-attach(const struct fastpath *fp, struct hook *hook, uint32_t ifindex,
-       const struct bpf_program *prog)
-{
-    int prog_fd = bpf_program__fd(prog);
-    int error = attach_tcx(fp, ifindex, prog_fd);
-
-    hook->attachment = ATTACHMENT_TCX;
-    if (error == EINVAL) {
-        error = attach_clsact(ifindex, prog_fd);
-        hook->attachment = ATTACHMENT_CLSACT;
-    }
-    hook->ifindex = error ? 0 : ifindex;
-    hook->prog_id = get_prog_id(prog_fd);
-    if (!error) {
-        COVERAGE_INC(fastpath_attach);
-    }
-    return error;
-}
-
-static void
-detach(const struct fastpath *fp, struct hook *hook)
-{
-    if (hook->ifindex) {
-        detach_ifindex(fp->directory, hook->ifindex);
-        COVERAGE_INC(fastpath_detach);
-        hook->ifindex = 0;
-    }
-}
-
-static uint32_t
-get_mtu(const char *interface)
-{
-    struct ifreq ifr;
-    uint32_t mtu = 0;
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-    if (fd >= 0) {
-        memset(&ifr, 0, sizeof ifr);
-        ovs_strlcpy(ifr.ifr_name, interface, sizeof ifr.ifr_name);
-        if (!ioctl(fd, SIOCGIFMTU, &ifr)) {
-            mtu = ifr.ifr_mtu;
-        }
-        close(fd);
-    }
-    return mtu;
-}
-
-static bool
-is_attached_by_tcx(const struct hook *hook)
-{
-    uint32_t ids[64];
-    uint32_t n = ARRAY_SIZE(ids);
-
-    /* The kernel takes an ifindex for this type of attachment. */
-    if (bpf_prog_query(hook->ifindex, ATTACH_TCX_INGRESS, 0, NULL, ids, &n)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (ids[i] == hook->prog_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-is_attached_by_clsact(const struct hook *hook)
-{
-    LIBBPF_OPTS(bpf_tc_hook, tc, .ifindex = hook->ifindex,
-                .attach_point = BPF_TC_INGRESS);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
-
-    return !bpf_tc_query(&tc, &opts) && opts.prog_id == hook->prog_id;
-}
-
-/* Is the program that 'hook' should have on its interface still there? */
-static bool
-is_attached(const struct hook *hook)
-{
-    return (hook->ifindex
-            && (hook->attachment == ATTACHMENT_TCX ? is_attached_by_tcx(hook)
-                : is_attached_by_clsact(hook)));
-}
-
 static bool
 port_is_attached(const struct port *port)
 {
-    return (is_attached(&port->veth_hook)
-            && (!port->tap || is_attached(&port->tap_hook)));
+    return (hook_is_attached(&port->veth_hook)
+            && (!port->tap || hook_is_attached(&port->tap_hook)));
 }
 
 static char *
@@ -700,8 +633,9 @@ attach_veth(struct fastpath *fp, struct port *port, uint32_t ifindex,
                          ovs_strerror(errno));
     }
 
-    int error = attach(fp, &port->veth_hook, ifindex,
-                       fp->skel->progs.from_container);
+    int error = hook_attach(&port->veth_hook, fp->directory, ifindex,
+                            bpf_program__fd(fp->skel->progs.from_container),
+                            fp->allow_tcx);
     return (error ? xasprintf("cannot attach program (%s)",
                               ovs_strerror(error))
             : NULL);
@@ -717,8 +651,9 @@ attach_tap(struct fastpath *fp, struct port *port, uint32_t tap_ifindex,
                          ovs_strerror(errno));
     }
 
-    int error = attach(fp, &port->tap_hook, tap_ifindex,
-                       fp->skel->progs.to_container);
+    int error = hook_attach(&port->tap_hook, fp->directory, tap_ifindex,
+                            bpf_program__fd(fp->skel->progs.to_container),
+                            fp->allow_tcx);
     return (error ? xasprintf("cannot attach program to %s (%s)", port->tap,
                               ovs_strerror(error))
             : NULL);
@@ -731,6 +666,8 @@ attach_port(struct fastpath *fp, const char *veth, struct port *port,
 {
     if (!ifindex) {
         return xasprintf("there is no interface %s", veth);
+    } else if (!interface_is_veth(veth)) {
+        return xasprintf("%s is not one end of a veth pair", veth);
     } else if (port->tap && !tap_ifindex) {
         return xasprintf("there is no interface %s", port->tap);
     }
@@ -746,25 +683,27 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
 {
     uint32_t ifindex = if_nametoindex(veth);
     uint32_t tap_ifindex = port->tap ? if_nametoindex(port->tap) : 0;
-    uint32_t mtu = get_mtu(veth);
-    bool same = (ifindex == port->veth_hook.ifindex
-                 && tap_ifindex == port->tap_hook.ifindex);
+    uint32_t mtu = interface_get_mtu(veth);
 
     if (port->mtu != mtu) {
         port->mtu = mtu;
         fp->seqno++;
     }
-    if (ifindex && same && port_is_attached(port)) {
+    if (ifindex && ifindex == port->veth_hook.ifindex
+        && tap_ifindex == port->tap_hook.ifindex && port_is_attached(port)) {
         return;
     }
-    if (!same) {
-        detach_port(fp, port);
-    }
 
+    /* While only the tap is away, the program on the veth keeps packets away
+     * from the host's stack. */
+    if (ifindex != port->veth_hook.ifindex) {
+        detach_veth(fp, port);
+    }
+    if (tap_ifindex != port->tap_hook.ifindex) {
+        detach_tap(fp, port);
+    }
     char *error = attach_port(fp, veth, port, ifindex, tap_ifindex);
-    if (error) {
-        detach_port(fp, port);
-    } else {
+    if (!error) {
         VLOG_INFO("%s: fast path is on", veth);
     }
     set_error(fp, veth, port, error);
@@ -772,8 +711,9 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
 }
 
 static bool
-is_hooked(const struct fastpath *fp, uint32_t ifindex)
+is_hooked(uint32_t ifindex, const void *fp_)
 {
+    const struct fastpath *fp = fp_;
     const struct shash_node *node;
 
     SHASH_FOR_EACH (node, &fp->ports) {
@@ -787,6 +727,7 @@ is_hooked(const struct fastpath *fp, uint32_t ifindex)
     return false;
 }
 
+/* Deletes entries about interfaces that are not those of a port. */
 static void
 sweep(struct fastpath *fp, struct bpf_map *map)
 {
@@ -796,11 +737,8 @@ sweep(struct fastpath *fp, struct bpf_map *map)
     for (int error = bpf_map_get_next_key(fd, NULL, &next); !error; ) {
         ifindex = next;
         error = bpf_map_get_next_key(fd, &ifindex, &next);
-        if (!is_hooked(fp, ifindex)) {
-            detach_ifindex(fp->directory, ifindex);
+        if (!is_hooked(ifindex, fp)) {
             delete_key(fd, ifindex);
-            delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
-            delete_key(bpf_map__fd(fp->skel->maps.port_states), ifindex);
         }
     }
 }
@@ -809,8 +747,12 @@ void
 fastpath_sweep(struct fastpath *fp)
 {
     if (!fp->error) {
+        hook_detach_all(fp->directory, is_hooked, fp);
+        remove_subdirectories(fp->directory, fp->pins);
         sweep(fp, fp->skel->maps.attachments);
         sweep(fp, fp->skel->maps.shadows);
+        sweep(fp, fp->skel->maps.ports);
+        sweep(fp, fp->skel->maps.port_states);
     }
 }
 
@@ -822,23 +764,38 @@ delete_key(int fd, uint32_t ifindex)
     }
 }
 
-/* First the programs, then what they need to have. */
+/* First the program, then what it needs to have. */
+static void
+detach_veth(struct fastpath *fp, struct port *port)
+{
+    uint32_t ifindex = port->veth_hook.ifindex;
+
+    if (ifindex) {
+        hook_detach(&port->veth_hook, fp->directory);
+        delete_key(bpf_map__fd(fp->skel->maps.attachments), ifindex);
+        delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
+        delete_key(bpf_map__fd(fp->skel->maps.port_states), ifindex);
+        fp->seqno++;
+    }
+}
+
+static void
+detach_tap(struct fastpath *fp, struct port *port)
+{
+    uint32_t ifindex = port->tap_hook.ifindex;
+
+    if (ifindex) {
+        hook_detach(&port->tap_hook, fp->directory);
+        delete_key(bpf_map__fd(fp->skel->maps.shadows), ifindex);
+        fp->seqno++;
+    }
+}
+
 static void
 detach_port(struct fastpath *fp, struct port *port)
 {
-    uint32_t ifindex = port->veth_hook.ifindex;
-    uint32_t tap_ifindex = port->tap_hook.ifindex;
-
-    if (!ifindex && !tap_ifindex) {
-        return;
-    }
-    detach(fp, &port->veth_hook);
-    detach(fp, &port->tap_hook);
-    delete_key(bpf_map__fd(fp->skel->maps.attachments), ifindex);
-    delete_key(bpf_map__fd(fp->skel->maps.ports), ifindex);
-    delete_key(bpf_map__fd(fp->skel->maps.port_states), ifindex);
-    delete_key(bpf_map__fd(fp->skel->maps.shadows), tap_ifindex);
-    fp->seqno++;
+    detach_veth(fp, port);
+    detach_tap(fp, port);
 }
 
 /* Maps. */
@@ -857,22 +814,82 @@ delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
 {
     struct fastpath *fp = fp_;
 
+    maybe_die(fp);
     if (bpf_map_delete_elem(map_fd(fp, map), key) && errno != ENOENT) {
         map_error("delete", map, errno);
     }
 }
 
-/* An entry that does not fit costs speed. */
+/* Must a batch that failed with 'error' be done entry by entry?  Linux has
+ * batches for these maps since 5.10; ENOTSUPP has no name here. */
 static bool
-add_entry(enum map_id map, const void *key, const void *value, void *fp_)
+is_unsupported(int error)
+{
+    return error == EINVAL || error == EOPNOTSUPP || error == 524;
+}
+
+static void
+delete_entries(enum map_id map, const void *keys_, size_t n, void *fp_)
 {
     struct fastpath *fp = fp_;
+    const uint8_t *keys = keys_;
+    size_t i = 0;
 
-    if (bpf_map_update_elem(map_fd(fp, map), key, value, BPF_ANY)) {
-        map_error("add", map, errno);
-        return false;
+    while (fp->has_batches && i + 1 < n) {
+        LIBBPF_OPTS(bpf_map_batch_opts, opts);
+        uint32_t count = n - i;
+
+        maybe_die(fp);
+        if (!bpf_map_delete_batch(map_fd(fp, map),
+                                  &keys[i * map_key_size(map)], &count,
+                                  &opts)) {
+            return;
+        } else if (is_unsupported(errno)) {
+            fp->has_batches = false;
+        } else {
+            if (errno != ENOENT) {
+                map_error("delete", map, errno);
+            }
+            i += count + 1;
+        }
     }
-    return true;
+    for (; i < n; i++) {
+        delete_entry(map, &keys[i * map_key_size(map)], NULL, fp);
+    }
+}
+
+/* An entry that does not fit costs speed. */
+static size_t
+add_entries(enum map_id map, const void *keys_, const void *values_, size_t n,
+            void *fp_)
+{
+    struct fastpath *fp = fp_;
+    const uint8_t *keys = keys_;
+    const uint8_t *values = values_;
+
+    if (fp->has_batches && n > 1) {
+        LIBBPF_OPTS(bpf_map_batch_opts, opts);
+        uint32_t count = n;
+
+        maybe_die(fp);
+        if (!bpf_map_update_batch(map_fd(fp, map), keys, values, &count,
+                                  &opts)) {
+            return n;
+        } else if (!is_unsupported(errno)) {
+            map_error("add", map, errno);
+            return MIN(count, n - 1);
+        }
+        fp->has_batches = false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        maybe_die(fp);
+        if (bpf_map_update_elem(map_fd(fp, map), &keys[i * map_key_size(map)],
+                                &values[i * map_value_size(map)], BPF_ANY)) {
+            map_error("add", map, errno);
+            return i;
+        }
+    }
+    return n;
 }
 
 void
@@ -881,14 +898,14 @@ fastpath_remove(struct fastpath *fp, struct map_table *table)
     if (map_table_has_additions(table)) {
         set_current(fp, false);
     }
-    map_table_take_removals(table, delete_entry, fp);
+    map_table_take_removals(table, delete_entries, fp);
     set_current(fp, map_table_is_installed(table));
 }
 
 void
 fastpath_add(struct fastpath *fp, struct map_table *table)
 {
-    map_table_take_additions(table, add_entry, delete_entry, fp);
+    map_table_take_additions(table, add_entries, delete_entries, fp);
     set_current(fp, map_table_is_installed(table));
 }
 
@@ -1029,12 +1046,6 @@ static const char *const modes[] = {
     [FASTPATH_SHADOW] = "shadow",
 };
 
-static const char *const attachments[] = {
-    [ATTACHMENT_NONE] = "nothing",
-    [ATTACHMENT_TCX] = "tcx",
-    [ATTACHMENT_CLSACT] = "clsact",
-};
-
 /* Why 'port', which may be NULL, is not attached. */
 static const char *
 port_error(const struct fastpath *fp, const struct port *port)
@@ -1059,7 +1070,7 @@ fastpath_format_port(const struct fastpath *fp, const char *veth,
     fastpath_get_port_stats(fp, veth, &stats);
     ds_put_format(s, "%s, attached to %s by %s, MTU %"PRIu32"\n",
                   modes[port->mode], veth,
-                  attachments[port->veth_hook.attachment], port->mtu);
+                  hook_kind_name(port->veth_hook.kind), port->mtu);
     ds_put_format(s, "    delivered: %"PRIu64" packets, %"PRIu64" bytes\n",
                   stats.delivered_packets, stats.delivered_bytes);
     ds_put_format(s, "    to Open vSwitch: %"PRIu64" packets, "
@@ -1096,7 +1107,7 @@ fastpath_port_to_json(const struct fastpath *fp, const char *veth)
     json_object_put_string(object, "mode", modes[port->mode]);
     json_object_put_string(object, "attached-to", veth);
     json_object_put_string(object, "attached-by",
-                           attachments[port->veth_hook.attachment]);
+                           hook_kind_name(port->veth_hook.kind));
     json_object_put(object, "mtu", json_integer_create(port->mtu));
     put_counter(object, "delivered", stats.delivered_packets,
                 stats.delivered_bytes);

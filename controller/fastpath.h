@@ -67,6 +67,10 @@ void fastpath_clean(const char *directory);
 /* Why the fast path cannot be used at all, or NULL if it can. */
 const char *fastpath_get_error(const struct fastpath *);
 
+/* For tests: has the process killed right before the 'n'th write of a map from
+ * now on. */
+void fastpath_kill_after(struct fastpath *, unsigned int n);
+
 void fastpath_run(struct fastpath *);
 void fastpath_wait(struct fastpath *);
 

@@ -277,6 +277,17 @@ cmd_fastpath(struct unixctl_conn *conn, int argc, const char *argv[],
     ds_destroy(&s);
 }
 
+static void
+cmd_fastpath_kill_after(struct unixctl_conn *conn, int argc OVS_UNUSED,
+                        const char *argv[], void *inspect_)
+{
+    struct inspect *inspect = inspect_;
+
+    fastpath_driver_kill_after(inspect->sources.fastpath,
+                               strtoul(argv[1], NULL, 10));
+    unixctl_command_reply(conn, NULL);
+}
+
 struct flows_aux {
     const struct compiler *compiler;
     const struct uuid *owners;
@@ -686,5 +697,9 @@ register_commands(struct inspect *inspect)
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         unixctl_command_register(commands[i].name, commands[i].usage, 0,
                                  MAX_UNIXCTL_ARGS, commands[i].cb, inspect);
+    }
+    if (getenv("BASTION_BPF_FAULTS")) {
+        unixctl_command_register("bastion/fastpath-kill-after", "N", 1, 1,
+                                 cmd_fastpath_kill_after, inspect);
     }
 }

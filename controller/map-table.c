@@ -247,11 +247,49 @@ value_is_installed(const struct map_entry *entry)
                        map_value_size(entry->map)));
 }
 
+/* Changes of one map that are about to be taken out. */
+struct batch {
+    enum map_id map;
+    size_t n;
+    uint8_t keys[MAP_BATCH_MAX * MAP_KEY_MAX];
+    uint8_t values[MAP_BATCH_MAX * MAP_VALUE_MAX];
+    struct map_entry *entries[MAP_BATCH_MAX];   /* Of additions. */
+};
+
+/* Must 'batch' be taken out before a change of 'map' can be added to it? */
+static bool
+batch_must_go(const struct batch *batch, enum map_id map)
+{
+    return batch->n == MAP_BATCH_MAX || (batch->n && batch->map != map);
+}
+
+static void
+batch_add(struct batch *batch, struct map_entry *entry)
+{
+    size_t key_size = map_key_size(entry->map);
+    size_t value_size = map_value_size(entry->map);
+
+    batch->map = entry->map;
+    memcpy(&batch->keys[batch->n * key_size], entry->key, key_size);
+    memcpy(&batch->values[batch->n * value_size], entry->value, value_size);
+    batch->entries[batch->n++] = entry;
+}
+
+static void
+take_removed_batch(struct batch *batch, map_table_remove_cb *cb, void *aux)
+{
+    if (batch->n) {
+        cb(batch->map, batch->keys, batch->n, aux);
+        batch->n = 0;
+    }
+}
+
 /* Returns true if 'cb' has been called. */
 static bool
-take_removals(struct map_table *table, bool endpoints, map_table_cb *cb,
+take_removals(struct map_table *table, bool endpoints, map_table_remove_cb *cb,
               void *aux)
 {
+    struct batch batch = { .n = 0 };
     struct map_entry *entry;
     bool called = false;
 
@@ -265,18 +303,23 @@ take_removals(struct map_table *table, bool endpoints, map_table_cb *cb,
         }
         if (entry->installed) {
             entry->installed = false;
-            cb(entry->map, entry->key, NULL, aux);
+            if (batch_must_go(&batch, entry->map)) {
+                take_removed_batch(&batch, cb, aux);
+            }
+            batch_add(&batch, entry);
             called = true;
         }
         if (!is_desired(entry)) {
             entry_destroy(table, entry);
         }
     }
+    take_removed_batch(&batch, cb, aux);
     return called;
 }
 
 void
-map_table_take_removals(struct map_table *table, map_table_cb *cb, void *aux)
+map_table_take_removals(struct map_table *table, map_table_remove_cb *cb,
+                        void *aux)
 {
     bool called = take_removals(table, true, cb, aux);
 
@@ -324,37 +367,64 @@ has_failed_source(const struct map_table *table, uint32_t ifindex)
 }
 
 static void
-take_addition(struct map_table *table, struct map_entry *entry,
-              map_table_add_cb *add, void *aux)
+take_added_batch(struct map_table *table, struct batch *batch,
+                 map_table_add_cb *add, void *aux)
 {
-    entry->installed = add(entry->map, entry->key, entry->value, aux);
-    if (entry->installed) {
-        memcpy(entry->installed_value, entry->value, sizeof entry->value);
-        mark_unchanged(entry);
-    } else {
-        move_to(&table->failed, entry);
+    size_t key_size = map_key_size(batch->map);
+    size_t value_size = map_value_size(batch->map);
+    size_t i = 0;
+
+    while (i < batch->n) {
+        size_t end = i + add(batch->map, &batch->keys[i * key_size],
+                             &batch->values[i * value_size], batch->n - i,
+                             aux);
+
+        for (; i < end; i++) {
+            struct map_entry *entry = batch->entries[i];
+
+            entry->installed = true;
+            memcpy(entry->installed_value, entry->value, sizeof entry->value);
+            mark_unchanged(entry);
+        }
+        if (i < batch->n) {
+            move_to(&table->failed, batch->entries[i++]);
+        }
     }
+    batch->n = 0;
+}
+
+static void
+take_addition(struct map_table *table, struct batch *batch,
+              struct map_entry *entry, map_table_add_cb *add, void *aux)
+{
+    if (batch_must_go(batch, entry->map)) {
+        take_added_batch(table, batch, add, aux);
+    }
+    batch_add(batch, entry);
 }
 
 /* Must follow map_table_take_removals() without changes in between. */
 void
 map_table_take_additions(struct map_table *table, map_table_add_cb *add,
-                         map_table_cb *remove, void *aux)
+                         map_table_remove_cb *remove, void *aux)
 {
+    struct batch batch = { .n = 0 };
     struct map_entry *entry;
 
     LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
         if (entry->map != MAP_ENDPOINTS) {
-            take_addition(table, entry, add, aux);
+            take_addition(table, &batch, entry, add, aux);
         }
     }
+    take_added_batch(table, &batch, add, aux);
     LIST_FOR_EACH_SAFE (entry, changed_node, &table->changed) {
         if (has_failed_source(table, entry_ifindex(entry))) {
             move_to(&table->failed, entry);
         } else {
-            take_addition(table, entry, add, aux);
+            take_addition(table, &batch, entry, add, aux);
         }
     }
+    take_added_batch(table, &batch, add, aux);
 
     /* Endpoints that were there before. */
     LIST_FOR_EACH (entry, changed_node, &table->failed) {
@@ -365,7 +435,7 @@ map_table_take_additions(struct map_table *table, map_table_add_cb *add,
 
         if (endpoint && endpoint->installed) {
             endpoint->installed = false;
-            remove(MAP_ENDPOINTS, endpoint->key, NULL, aux);
+            remove(MAP_ENDPOINTS, endpoint->key, 1, aux);
             move_to(&table->failed, endpoint);
         }
     }

@@ -72,9 +72,17 @@ struct map_table {
 
 typedef void map_table_cb(enum map_id, const void *key, const void *value,
                           void *aux);
-/* Returns false if the entry could not be added. */
-typedef bool map_table_add_cb(enum map_id, const void *key, const void *value,
-                              void *aux);
+
+/* Changes come in batches of at most MAP_BATCH_MAX.  'keys' and 'values' are
+ * arrays with elements of map_key_size() and map_value_size() bytes. */
+#define MAP_BATCH_MAX 128
+
+typedef void map_table_remove_cb(enum map_id, const void *keys, size_t n,
+                                 void *aux);
+/* Returns the number of entries, from the first one on, that have been added.
+ * If it is less than 'n', the next one could not be. */
+typedef size_t map_table_add_cb(enum map_id, const void *keys,
+                                const void *values, size_t n, void *aux);
 
 void map_table_init(struct map_table *);
 void map_table_destroy(struct map_table *);
@@ -83,15 +91,16 @@ void map_table_claim(struct map_table *, const struct uuid *owner, enum map_id,
                      const void *key, const void *value);
 void map_table_release(struct map_table *, const struct uuid *owner);
 
-/* Calls 'cb' for each entry that has to be deleted, with a NULL value. */
-void map_table_take_removals(struct map_table *, map_table_cb *cb, void *aux);
+/* Calls 'cb' for the entries that have to be deleted. */
+void map_table_take_removals(struct map_table *, map_table_remove_cb *cb,
+                             void *aux);
 bool map_table_has_additions(const struct map_table *);
 /* Returns true if all that is desired has been added, and all else deleted. */
 bool map_table_is_installed(const struct map_table *);
-/* Calls 'add' for each entry that has to be added, and 'remove' for each one
- * that must go because another one could not be added. */
+/* Calls 'add' for the entries that have to be added, and 'remove' for those
+ * that must go because others could not be added. */
 void map_table_take_additions(struct map_table *, map_table_add_cb *add,
-                              map_table_cb *remove, void *aux);
+                              map_table_remove_cb *remove, void *aux);
 /* Returns true if an entry with 'key' and 'value' is desired. */
 bool map_table_contains(const struct map_table *, enum map_id,
                         const void *key, const void *value);

@@ -132,6 +132,7 @@ SYSTEM_TESTS = \
 	tests/system/discovery.sh \
 	tests/system/fastpath.sh \
 	tests/system/fastpath-direct.sh \
+	tests/system/fastpath-repair.sh \
 	tests/system/kernel-datapath.sh \
 	tests/system/observer.sh \
 	tests/system/ovs-baseline.sh \
@@ -147,6 +148,7 @@ EXTRA_DIST += \
 	tests/system/control-plane-attack.py \
 	tests/system/discovery.py \
 	tests/system/fastpath-direct.py \
+	tests/system/fastpath-lib.sh \
 	tests/system/kernel-datapath.py \
 	tests/system/observer.py \
 	tests/system/openflow.py \

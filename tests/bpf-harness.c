@@ -250,38 +250,50 @@ bpf_harness_age(struct bpf_harness *h, unsigned int seconds)
 }
 
 static void
-delete_entry(enum map_id map, const void *key, const void *value OVS_UNUSED,
-             void *h)
+delete_entries(enum map_id map, const void *keys_, size_t n, void *h)
 {
-    if (bpf_map_delete_elem(bpf_harness_map(h, map_name(map)), key)) {
-        ovs_fatal(errno, "%s: cannot delete", map_name(map));
+    const uint8_t *keys = keys_;
+
+    for (size_t i = 0; i < n; i++) {
+        if (bpf_map_delete_elem(bpf_harness_map(h, map_name(map)),
+                                &keys[i * map_key_size(map)])) {
+            ovs_fatal(errno, "%s: cannot delete", map_name(map));
+        }
     }
 }
 
-static bool
-add_entry(enum map_id map, const void *key, const void *value, void *h)
+static size_t
+add_entries(enum map_id map, const void *keys_, const void *values_, size_t n,
+            void *h)
 {
-    int error = (bpf_map_update_elem(bpf_harness_map(h, map_name(map)), key,
-                                     value, BPF_NOEXIST)
-                 ? errno : 0);
+    const uint8_t *keys = keys_;
+    const uint8_t *values = values_;
 
-    if (error && error != E2BIG && error != ENOSPC) {
-        ovs_fatal(error, "%s: cannot add", map_name(map));
+    for (size_t i = 0; i < n; i++) {
+        if (bpf_map_update_elem(bpf_harness_map(h, map_name(map)),
+                                &keys[i * map_key_size(map)],
+                                &values[i * map_value_size(map)],
+                                BPF_NOEXIST)) {
+            if (errno != E2BIG && errno != ENOSPC) {
+                ovs_fatal(errno, "%s: cannot add", map_name(map));
+            }
+            return i;
+        }
     }
-    return !error;
+    return n;
 }
 
 void
 bpf_harness_remove(struct bpf_harness *h, struct map_table *table)
 {
     set_current(h, false);
-    map_table_take_removals(table, delete_entry, h);
+    map_table_take_removals(table, delete_entries, h);
 }
 
 void
 bpf_harness_add(struct bpf_harness *h, struct map_table *table)
 {
-    map_table_take_additions(table, add_entry, delete_entry, h);
+    map_table_take_additions(table, add_entries, delete_entries, h);
     set_current(h, map_table_is_installed(table));
 }
 

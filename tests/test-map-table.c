@@ -22,6 +22,8 @@
 struct taken {
     struct ds text;
     int failing_map;            /* Additions to it fail, unless it is -1. */
+    uint32_t failing_key;       /* As do those with this key, unless 0. */
+    int n_batches;
 };
 
 static struct map_table table;
@@ -33,6 +35,8 @@ setup(void **state OVS_UNUSED)
     map_table_init(&table);
     ds_init(&taken.text);
     taken.failing_map = -1;
+    taken.failing_key = 0;
+    taken.n_batches = 0;
     return 0;
 }
 
@@ -54,23 +58,42 @@ number(const void *p)
 }
 
 static void
-remove_cb(enum map_id map, const void *key, const void *value, void *aux)
+remove_cb(enum map_id map, const void *keys_, size_t n, void *aux)
 {
-    assert_null(value);
+    const uint8_t *keys = keys_;
+
+    assert_in_range(n, 1, MAP_BATCH_MAX);
     assert_ptr_equal(aux, &taken);
-    ds_put_format(&taken.text, "-%s %u ", map_name(map), number(key));
+    for (size_t i = 0; i < n; i++) {
+        ds_put_format(&taken.text, "-%s %u ", map_name(map),
+                      number(&keys[i * map_key_size(map)]));
+    }
+    taken.n_batches++;
 }
 
-static bool
-add_cb(enum map_id map, const void *key, const void *value, void *aux)
+static size_t
+add_cb(enum map_id map, const void *keys_, const void *values_, size_t n,
+       void *aux)
 {
-    bool ok = (int) map != taken.failing_map;
+    const uint8_t *keys = keys_;
+    const uint8_t *values = values_;
 
+    assert_in_range(n, 1, MAP_BATCH_MAX);
     assert_ptr_equal(aux, &taken);
-    ds_put_format(&taken.text, "%c%s %u=%u ", ok ? '+' : '!', map_name(map),
-                  number(key),
-                  map_value_size(map) >= 4 ? number(value) : 1);
-    return ok;
+    taken.n_batches++;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t key = number(&keys[i * map_key_size(map)]);
+        bool ok = (int) map != taken.failing_map && key != taken.failing_key;
+
+        ds_put_format(&taken.text, "%c%s %u=%u ", ok ? '+' : '!',
+                      map_name(map), key,
+                      map_value_size(map) >= 4
+                      ? number(&values[i * map_value_size(map)]) : 1);
+        if (!ok) {
+            return i;
+        }
+    }
+    return n;
 }
 
 static void
@@ -281,6 +304,41 @@ test_full_map(void **state OVS_UNUSED)
     additions("");
 }
 
+/* One that cannot be added does not keep back those behind it. */
+static void
+test_full_batch(void **state OVS_UNUSED)
+{
+    for (uint32_t i = 1; i <= 3; i++) {
+        claim(i, MAP_POLICY, i, 10 * i);
+    }
+    taken.failing_key = 2;
+    removals("");
+    additions("+policy 1=10 !policy 2=20 +policy 3=30");
+    taken.failing_key = 0;
+    release(1);
+    removals("-policy 1");
+    additions("+policy 2=20");
+}
+
+static void
+test_batches(void **state OVS_UNUSED)
+{
+    for (uint32_t i = 0; i < 2 * MAP_BATCH_MAX + 1; i++) {
+        claim(1 + i / 2, MAP_POLICY, 1 + i, 1);
+    }
+    claim(1, MAP_ENDPOINTS, 1, 1);
+    claim(1, MAP_ENDPOINTS, 2, 1);
+    map_table_take_removals(&table, remove_cb, &taken);
+    assert_int_equal(taken.n_batches, 0);
+    map_table_take_additions(&table, add_cb, remove_cb, &taken);
+    assert_int_equal(taken.n_batches, 4);
+    for (uint32_t i = 0; i < 2 * MAP_BATCH_MAX + 1; i++) {
+        release(1 + i / 2);
+    }
+    map_table_take_removals(&table, remove_cb, &taken);
+    assert_int_equal(taken.n_batches, 8);
+}
+
 /* A container with an address that does not fit is Open vSwitch's. */
 static void
 test_sources_full(void **state OVS_UNUSED)
@@ -372,20 +430,33 @@ test_contains(void **state OVS_UNUSED)
 static uint32_t installed[N_KEYS];      /* 0: none. */
 
 static void
-model_remove(enum map_id map OVS_UNUSED, const void *key,
-             const void *value OVS_UNUSED, void *aux OVS_UNUSED)
+model_remove(enum map_id map, const void *keys_, size_t n,
+             void *aux OVS_UNUSED)
 {
-    assert_int_not_equal(installed[number(key)], 0);
-    installed[number(key)] = 0;
+    const uint8_t *keys = keys_;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t key = number(&keys[i * map_key_size(map)]);
+
+        assert_int_not_equal(installed[key], 0);
+        installed[key] = 0;
+    }
 }
 
-static bool
-model_add(enum map_id map OVS_UNUSED, const void *key, const void *value,
+static size_t
+model_add(enum map_id map, const void *keys_, const void *values_, size_t n,
           void *aux OVS_UNUSED)
 {
-    assert_int_equal(installed[number(key)], 0);
-    installed[number(key)] = number(value);
-    return true;
+    const uint8_t *keys = keys_;
+    const uint8_t *values = values_;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t key = number(&keys[i * map_key_size(map)]);
+
+        assert_int_equal(installed[key], 0);
+        installed[key] = number(&values[i * map_value_size(map)]);
+    }
+    return n;
 }
 
 static void
@@ -443,6 +514,8 @@ main(void)
         TEST(test_same_key_in_two_maps),
         TEST(test_endpoints_come_last_and_go_first),
         TEST(test_full_map),
+        TEST(test_full_batch),
+        TEST(test_batches),
         TEST(test_sources_full),
         TEST(test_reset),
         TEST(test_contains),

@@ -12,6 +12,8 @@
 SANDBOX_FASTPATH=yes
 # shellcheck source=common.sh
 . "$abs_top_srcdir/tests/system/common.sh"
+# shellcheck source=fastpath-lib.sh
+. "$tests/fastpath-lib.sh"
 
 require ping nc bpftool
 pins=/sys/fs/bpf/bastion
@@ -32,76 +34,11 @@ sandbox_add_dependency web/client web/slow icmp icmp6 tcp:9000
 sandbox_add_dependency web/client host icmp icmp6
 sandbox_sync
 
-status=0
-ok() {
-    echo "ok - $*"
-}
-not_ok() {
-    echo "NOT OK - $*"
-    status=1
-}
-
-# check DESCRIPTION COMMAND [ARG...]
-check() {
-    local description=$1
-    shift
-    if "$@" > check.out 2>&1; then
-        ok "$description"
-    else
-        not_ok "$description: $*"
-        sed 's/^/    /' check.out
-    fi
-}
-
-refuse() {
-    local description=$1
-    shift
-    if "$@" > check.out 2>&1; then
-        not_ok "$description: $*"
-    else
-        ok "$description"
-    fi
-}
-
-fastpath() {
-    ovs-appctl -t bastion-controller bastion/fastpath "$@"
-}
-
-# counter PORT delivered|to Open vSwitch|dropped
-counter() {
-    fastpath "$1" | sed -n "s/^ *$2: \([0-9]*\) packets.*/\1/p"
-}
-
 # Packets that Open vSwitch has forwarded.
 n_flow_packets() {
     ovs-ofctl -O OpenFlow15 dump-flows br-int | grep 'actions=.*output' \
         | sed -n 's/.*n_packets=\([0-9]*\).*/\1/p' \
         | awk '{ n += $1 } END { print n + 0 }'
-}
-
-is_attached() {
-    fastpath "$1" | grep -q "shadow, attached"
-}
-
-# moves PORT COUNTER COMMAND...: the counter goes up while COMMAND succeeds.
-moves() {
-    local port=$1 counter=$2 before after
-    shift 2
-    before=$(counter "$port" "$counter")
-    "$@" || return 1
-    after=$(counter "$port" "$counter")
-    echo "$counter of $port: $before to $after"
-    [ "$after" -gt "$before" ]
-}
-
-stays() {
-    local port=$1 counter=$2 before after
-    shift 2
-    before=$(counter "$port" "$counter")
-    "$@" || return 1
-    after=$(counter "$port" "$counter")
-    echo "$counter of $port: $before to $after"
-    [ "$after" -eq "$before" ]
 }
 
 no_flow_moves() {
@@ -114,14 +51,6 @@ no_flow_moves() {
     after=$(n_flow_packets)
     echo "flows: $before to $after packets"
     [ "$after" -eq "$before" ]
-}
-
-pings() {
-    sandbox_exec client ping -q -c 3 -i 0.05 -W 1 "$1"
-}
-
-connects() {
-    sandbox_exec "${2:-client}" nc -z -w 1 "$1" 9000
 }
 
 says() {
@@ -378,16 +307,21 @@ refuse "nothing is open" connects 10.32.0.4
 refuse "nothing is open in the other direction" connects 10.32.0.2 server
 check "the reason says so" eval "fastpath client | grep -q 'not enabled'"
 
-# In audit mode, the policy is Open vSwitch's alone.
+# In audit mode, and without enforcement.
 sandbox_run bastionctl --wait=node fastpath-on
 check "on again" wait_until 5 moves client delivered pings 10.32.0.3
 sandbox_run bastionctl --wait=node set network web enforcement=audit
-check "audit mode, by Open vSwitch" \
+check "audit mode, on the fast path" \
+    wait_until 5 moves client delivered pings 10.32.0.3
+check "and what is not allowed passes" connects 10.32.0.3 other
+sandbox_run bastionctl --wait=node set network web enforcement=off
+check "no enforcement, by Open vSwitch" \
     wait_until 5 moves client "to Open vSwitch" pings 10.32.0.3
 check "the reason is the network" eval \
-    "fastpath client | grep -q 'does not enforce'"
+    "fastpath client | grep -q 'enforcement is off'"
 sandbox_run bastionctl --wait=node set network web enforcement=enforce
 check "back to enforcing" wait_until 5 moves client delivered pings 10.32.0.3
+refuse "what is not allowed does not pass" connects 10.32.0.3 other
 
 # What others want to see is left to Open vSwitch.
 is_diverted() {
