@@ -60,6 +60,9 @@
 #     sandbox_add_service NETWORK/SERVICE [isolate=MODE]
 #     sandbox_add_container NETWORK/SERVICE NAME IP... [mac=MAC]
 #     sandbox_del_container NAME
+#     sandbox_add_port NAME [COLUMN=VALUE]...
+#                                     Adds a container's port to its bridge
+#                                     again, after "ovs-vsctl del-port".
 #     sandbox_add_dependency SRC DST [POLICY...]
 #     sandbox_load_scenario FILE      All of it from a file, after a check.
 #
@@ -349,7 +352,7 @@ sandbox_start() {
         sandbox_start_controller
     fi
     sandbox_add_bridge "$SANDBOX_BRIDGE"
-    if [ "$SANDBOX_FASTPATH" = yes ]; then
+    if [ "$SANDBOX_FASTPATH,$SANDBOX_BASTION" = yes,yes ]; then
         sandbox_run bastionctl set bastion . options:fast-path=true
     fi
 }
@@ -487,8 +490,9 @@ sandbox_veth() {
     sandbox_port "v-$1"
 }
 
+# Only the programs of Bastion connect a shadow port with its veth.
 sandbox_has_shadow_ports() {
-    [ "$SANDBOX_FASTPATH" = yes ] && [ "$SANDBOX_DATAPATH" = netdev ]
+    [ "$SANDBOX_FASTPATH,$SANDBOX_BASTION,$SANDBOX_DATAPATH" = yes,yes,netdev ]
 }
 
 sandbox_mac() {
@@ -555,17 +559,27 @@ sandbox_container_address() {
     done
 }
 
-# Adds shadow port $2 of the veth pair with host end $3 to bridge $1.  It is an
-# interface of the host that must not take part in anything.
-sandbox_add_shadow_port() {
-    local bridge=$1 port=$2 veth=$3
-    sandbox_run ovs-vsctl add-port "$bridge" "$port" \
-        -- set Interface "$port" type=internal \
-           external_ids:bastion-veth="$veth"
-    sandbox_run ip link set "$port" addrgenmode none
-    sandbox_run ip link set "$port" arp off
-    sandbox_close_host_end "$port"
-    sandbox_run ip link set "$port" up
+# A shadow port is an interface of the host that must not take part in anything.
+sandbox_add_port() {
+    local name=$1 service port bridge mac ips veth settings=()
+    shift
+    # shellcheck source=/dev/null
+    . "$SANDBOX_DIR/containers/$name" || sandbox_die "no container \"$name\""
+    if [ "$SANDBOX_DATAPATH" = dummy ]; then
+        settings=(type=dummy)
+    elif [ -n "$veth" ]; then
+        settings=(type=internal external_ids:bastion-veth="$veth")
+    fi
+    settings+=("$@")
+    [ ${#settings[@]} = 0 ] \
+        || settings=(-- set Interface "$port" "${settings[@]}")
+    sandbox_run ovs-vsctl add-port "$bridge" "$port" "${settings[@]}"
+    if [ -n "$veth" ]; then
+        sandbox_run ip link set "$port" addrgenmode none
+        sandbox_run ip link set "$port" arp off
+        sandbox_close_host_end "$port"
+        sandbox_run ip link set "$port" up
+    fi
 }
 
 sandbox_add_container() {
@@ -583,25 +597,19 @@ sandbox_add_container() {
     # shellcheck source=/dev/null
     . "$SANDBOX_DIR/networks/${service%%/*}" \
         || sandbox_die "container $name: no network \"${service%%/*}\""
-    printf '%s\n' "service=$service" "port=$port" "bridge=$bridge" \
-        "mac=$mac" "ips='${ips[*]}'" > "$SANDBOX_DIR/containers/$name"
     if sandbox_has_shadow_ports; then
         veth=$(sandbox_veth "$name")
     fi
+    printf '%s\n' "service=$service" "port=$port" "bridge=$bridge" \
+        "mac=$mac" "ips='${ips[*]}'" "veth=$veth" \
+        > "$SANDBOX_DIR/containers/$name"
     if [ "$SANDBOX_DATAPATH" != dummy ]; then
         sandbox_create_veth "$name" "$mac" "${veth:-$port}"
         for arg in "${ips[@]}"; do
             sandbox_container_address "$name" "$arg" "$subnets" "$gateways"
         done
-        if [ -n "$veth" ]; then
-            sandbox_add_shadow_port "$bridge" "$port" "$veth"
-        else
-            sandbox_run ovs-vsctl add-port "$bridge" "$port"
-        fi
-    else
-        sandbox_run ovs-vsctl add-port "$bridge" "$port" \
-            -- set Interface "$port" type=dummy
     fi
+    sandbox_add_port "$name"
     if [ "$SANDBOX_BASTION" = yes ]; then
         sandbox_run bastionctl container-add "$service" "$name" "$port" \
             "$mac" "${ips[@]}"

@@ -293,7 +293,7 @@ sandbox_run ovs-vsctl del-port br-int server
 check "without a port, no traffic" wait_until 3 eval "! pings 10.32.0.3"
 check "the reason is visible" eval \
     "fastpath server | grep -q 'has no port on this node'"
-sandbox_add_shadow_port br-int server "$(sandbox_veth server)"
+sandbox_add_port server
 check "with the port, the traffic is back" wait_until 5 pings 10.32.0.3
 check "on the fast path as before" \
     wait_until 5 moves client delivered pings 10.32.0.3

@@ -439,8 +439,7 @@ class Test:
         with self.scenario("port deleted and added again", may_lose=True):
             wire.run("ovs-vsctl", "del-port", "client")
             self.dwell(0.2)
-            wire.run("ovs-vsctl", "add-port", "br-int", "client", "--", "set",
-                     "Interface", "client", "ofport_request=77")
+            sandbox("sandbox_add_port", "client", "ofport_request=77")
             report.check("the other port number is used", wire.wait_until(
                 lambda: wire.run("ovs-vsctl", "get", "Interface", "client",
                                  "ofport").strip() == "77"))
@@ -452,14 +451,13 @@ class Test:
                               "ofport").strip()
             wire.run("ovs-vsctl", "del-port", "client", "--", "del-port",
                      "attacker")
-            wire.run("ovs-vsctl", "add-port", "br-int", "attacker", "--",
-                     "set", "Interface", "attacker",
-                     f"ofport_request={number}")
+            sandbox("sandbox_add_port", "attacker",
+                    f"ofport_request={number}")
             self.dwell(0.3)
             report.equal("the attacker has the client's number", wire.run(
                 "ovs-vsctl", "get", "Interface", "attacker",
                 "ofport").strip(), number)
-            wire.run("ovs-vsctl", "add-port", "br-int", "client")
+            sandbox("sandbox_add_port", "client")
 
     def ip_moves(self):
         """Of two containers, the one that has the address may use it."""
