@@ -139,7 +139,8 @@ SYSTEM_TESTS = \
 	tests/system/policy.sh \
 	tests/system/restart.sh \
 	tests/system/spoof-matrix.sh \
-	tests/system/tamper.sh
+	tests/system/tamper.sh \
+	tests/system/user.sh
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/platforms/cni.py \

@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	Documentation/tutorials/index.rst \
 	Documentation/tutorials/quickstart.rst \
 	Documentation/tutorials/sandbox.rst \
+	tests/system/quickstart-pause.py \
 	tutorial/bastion-sandbox \
 	tutorial/check-document \
 	tutorial/forge.py \
@@ -22,5 +23,6 @@ EXTRA_DIST += \
 	tutorial/quickstart-server
 
 SYSTEM_TESTS += \
+	tests/system/quickstart-pause.sh \
 	tests/system/quickstart.sh \
 	tests/system/sandbox.sh
