@@ -46,6 +46,9 @@ COVERAGE_DEFINE(controller_compiled);
 #define COMPILE_STOPWATCH "compile"     /* A change of the database... */
 #define INSTALL_STOPWATCH "install"     /* ...until every bridge has it. */
 
+/* How long attaching programs may wait for switches. */
+#define MAX_FASTPATH_DELAY 100          /* Milliseconds. */
+
 /* Where the fast path pins what it has, by default. */
 #define BPF_DIRECTORY "/sys/fs/bpf/bastion"
 
@@ -81,6 +84,7 @@ struct controller {
     struct pending_ack acks[16];
     size_t n_acks;
     int64_t last_generation;            /* That 'acks' was told of, or -1. */
+    long long int last_ack_expected;    /* When that was, in ms. */
 
     /* The installation that is being measured, or version 0. */
     uint64_t install_version;
@@ -263,6 +267,24 @@ expect_ack(struct controller *c, int64_t generation)
         .generation = generation
     };
     c->last_generation = generation;
+    c->last_ack_expected = time_msec();
+}
+
+/* Attaching a program takes the kernel longer than anything else here, 10 to
+ * 20 ms.  Somebody may be waiting for an acknowledgement, but nobody waits for
+ * a program.  So that must not be done between the two messages of a switch,
+ * unless the second one does not come. */
+static void
+run_fastpath(struct controller *c, int64_t generation)
+{
+    long long int deadline = c->last_ack_expected + MAX_FASTPATH_DELAY;
+
+    if (c->n_acks && generation == c->last_generation
+        && time_msec() < deadline) {
+        poll_timer_wait_until(deadline);
+    } else {
+        fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
+    }
 }
 
 /* Compiles what has changed.  Nothing that is compiled from half the input
@@ -279,7 +301,7 @@ run_compiler(struct controller *c)
     unsigned long long int start = time_usec();
     int64_t generation = bastion_db_get_generation(c->bastion_db);
 
-    fastpath_driver_run(c->fastpath, c->node_ovs, c->compiler);
+    run_fastpath(c, generation);
     switches_release(c->switches, c->compiler);
     bool compiled = compiler_run(c->compiler);
     fastpath_driver_compiled(c->fastpath, c->compiler);
@@ -316,6 +338,10 @@ run_acks(struct controller *c)
         fastpath_driver_acked(c->fastpath, c->compiler);
     }
     c->n_acks -= n;
+    if (n) {
+        /* For run_fastpath(). */
+        poll_immediate_wake();
+    }
     memmove(c->acks, &c->acks[n], c->n_acks * sizeof *c->acks);
 
     if (c->install_version && c->install_version <= acked) {
