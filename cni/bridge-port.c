@@ -155,9 +155,9 @@ check_interface(const struct json *results, size_t i, const char *name,
     return NULL;
 }
 
-static struct cni_error *
-wait_for_port(struct ovsdb_client *client, const char *name,
-              long long int deadline)
+struct cni_error *
+bridge_port_wait(struct ovsdb_client *client, const char *name,
+                 long long int deadline)
 {
     struct json *ops = ovsdb_ops_create(DATABASE);
     struct json *results;
@@ -218,10 +218,9 @@ bridge_port_add(struct ovsdb_client *client, const struct bridge_info *info,
         free(reason);
         return cni_error_create(CNI_ERR_BRIDGE, "port %s exists already",
                                 port->name);
-    } else if (outcome != OVSDB_OK) {
-        return database_error(client, outcome, reason);
     }
-    return wait_for_port(client, port->name, deadline);
+    return (outcome == OVSDB_OK ? NULL
+            : database_error(client, outcome, reason));
 }
 
 static struct cni_error *

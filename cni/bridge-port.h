@@ -36,11 +36,16 @@ struct bridge_port {
     struct smap external_ids;   /* Of the Interface. */
 };
 
-/* Adds 'port', and waits until the bridge has it. */
+/* Adds 'port' to the database, after which bridge_port_wait() waits until the
+ * bridge has it. */
 struct cni_error *bridge_port_add(struct ovsdb_client *,
                                   const struct bridge_info *,
                                   const struct bridge_port *port,
                                   long long int deadline)
+    OVS_WARN_UNUSED_RESULT;
+
+struct cni_error *bridge_port_wait(struct ovsdb_client *, const char *name,
+                                   long long int deadline)
     OVS_WARN_UNUSED_RESULT;
 
 /* Deletes the port 'name', if it exists and is the container's. */

@@ -31,6 +31,8 @@ struct add {
     struct bridge_info info;
     struct link_ns *host, *container;
     struct eth_addr mac;
+    struct ipam ipam;
+    bool ipam_runs;
     struct cni_result result;   /* Of the IPAM plugin or of the chain. */
     const char *interface;      /* In the bridge. */
     char mac_string[ETH_ADDR_STRLEN + 1];
@@ -186,19 +188,25 @@ make_veth(struct add *add)
 }
 
 static struct cni_error *
-get_addresses(struct add *add)
+start_ipam(struct add *add)
 {
     struct plugin *plugin = add->plugin;
-    struct ipam ipam;
-    struct cni_error *error = ipam_start(&ipam, plugin->conf->ipam_type, "ADD",
-                                         plugin->request->path, plugin->text);
+    struct cni_error *error = ipam_start(&add->ipam, plugin->conf->ipam_type,
+                                         "ADD", plugin->request->path,
+                                         plugin->text);
 
-    if (error) {
-        return error;
-    }
-    add->has_ipam = true;
-    cni_result_destroy(&add->result);
-    error = ipam_finish(&ipam, &add->result);
+    add->has_ipam = add->ipam_runs = !error;
+    return error;
+}
+
+static struct cni_error *
+finish_ipam(struct add *add)
+{
+    struct plugin *plugin = add->plugin;
+    struct cni_error *error;
+
+    add->ipam_runs = false;
+    error = ipam_finish(&add->ipam, &add->result);
     if (!error && !add->result.n_ips) {
         error = cni_error_create(CNI_ERR_CONFIG, "IPAM plugin \"%s\" has no "
                                  "addresses", plugin->conf->ipam_type);
@@ -234,7 +242,8 @@ configure_container(struct add *add)
     return system_error(error, "configuring", ifname);
 }
 
-/* What others find the container by; see Attachment in bastion(5). */
+/* What others find the container by; see Attachment in bastion(5).  The
+ * addresses are not known yet. */
 static void
 put_external_ids(const struct add *add, struct smap *ids)
 {
@@ -245,8 +254,6 @@ put_external_ids(const struct add *add, struct smap *ids)
     smap_add(ids, "ifname", plugin->request->ifname);
     smap_add(ids, "netns", plugin->request->netns);
     smap_add(ids, "attached-mac", add->mac_string);
-    smap_add_nocopy(ids, xstrdup("ip-addresses"),
-                    svec_join(&add->ips, ",", ""));
     if (conf->pod_name) {
         smap_add(ids, "pod-name", conf->pod_name);
     }
@@ -259,7 +266,7 @@ put_external_ids(const struct add *add, struct smap *ids)
 }
 
 static struct cni_error *
-make_port(struct add *add)
+add_port(struct add *add)
 {
     struct plugin *plugin = add->plugin;
     struct bridge_port port = {
@@ -275,13 +282,37 @@ make_port(struct add *add)
     add->has_port = true;
     error = bridge_port_add(plugin->ovs, &add->info, &port, plugin->deadline);
     smap_destroy(&port.external_ids);
-    if (error) {
-        return error;
-    }
+    return error;
+}
+
+static struct cni_error *
+connect_port(struct add *add)
+{
+    struct plugin *plugin = add->plugin;
+    struct cni_error *error = bridge_port_wait(
+        plugin->ovs, plugin->names.port, plugin->deadline);
+
     add->interface = plugin->names.port;
-    return (add->info.userspace
+    return (error ? error
+            : add->info.userspace
             ? host_side_connect(add->host, &plugin->names)
             : host_side_open(add->host, plugin->names.port));
+}
+
+/* Last, because ovs-vswitchd goes through its whole configuration whenever
+ * something is written there, while flows have to wait. */
+static struct cni_error *
+write_addresses(struct add *add)
+{
+    struct smap ids = SMAP_INITIALIZER(&ids);
+    struct cni_error *error;
+
+    smap_add_nocopy(&ids, xstrdup("ip-addresses"),
+                    svec_join(&add->ips, ",", ""));
+    error = bridge_port_mark(add->plugin->ovs, add->interface, &ids,
+                             add->plugin->deadline);
+    smap_destroy(&ids);
+    return error;
 }
 
 static struct cni_error *
@@ -296,10 +327,15 @@ attach(struct add *add)
     /* First what cannot be done twice: if this fails, then perhaps because
      * everything is there already, and nothing of that must be undone. */
     error = error ? error : make_veth(add);
-    error = error ? error : get_addresses(add);
+
+    /* ovs-vswitchd and the IPAM plugin work at the same time. */
+    error = error ? error : start_ipam(add);
+    error = error ? error : add_port(add);
+    error = error ? error : connect_port(add);
+    error = error ? error : finish_ipam(add);
     error = error ? error : configure_container(add);
-    error = error ? error : make_port(add);
-    return error ? error : register_container(add);
+    error = error ? error : register_container(add);
+    return error ? error : write_addresses(add);
 }
 
 /* Undoes an ADD that has failed. */
@@ -309,6 +345,12 @@ detach(struct add *add)
     struct plugin *plugin = add->plugin;
     const struct cni_request *request = plugin->request;
 
+    if (add->ipam_runs) {
+        struct cni_result ignored;
+
+        cni_error_destroy(ipam_finish(&add->ipam, &ignored));
+        cni_result_destroy(&ignored);
+    }
     if (add->has_row || add->has_port) {
         cni_error_destroy(plugin_forget(plugin, request->container_id,
                                         request->ifname));
@@ -430,7 +472,6 @@ join_chain(struct add *add)
 {
     struct cni_error *error;
 
-    cni_result_destroy(&add->result);
     error = cni_result_parse(add->plugin->conf->prev_result, "the chain",
                              &add->result);
     error = error ? error : use_container_interface(add);

@@ -173,13 +173,14 @@ run_ipam(const struct plugin *plugin, const char *command)
 static struct cni_error *
 plugin_del(struct plugin *plugin)
 {
-    struct cni_error *error = forget_or_write_down(plugin);
+    struct cni_error *error = NULL;
 
+    if (plugin->conf->ipam_type) {
+        error = delete_links(&plugin->names);
+    }
+    error = cni_error_first(error, forget_or_write_down(plugin));
     if (!error) {
         plugin_catch_up(plugin);
-    }
-    if (plugin->conf->ipam_type) {
-        error = cni_error_first(error, delete_links(&plugin->names));
     }
 
     /* Last, so that nobody gets the addresses while they are in use. */

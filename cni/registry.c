@@ -187,33 +187,34 @@ check_ip(struct ovsdb_client *client, const struct registry_container *c,
     return error;
 }
 
-static struct cni_error *
-check_ips(struct ovsdb_client *client, const struct registry_container *c,
-          long long int deadline)
+/* Selects the containers that have the addresses of 'c', in the order of
+ * these. */
+static void
+select_by_ips(struct json *ops, const struct registry_container *c)
 {
     static const char *const columns[] = { "name", "service" };
-    struct json *ops = ovsdb_ops_create(DATABASE);
-    struct cni_error *error = NULL;
-    struct json *results;
-    char *reason;
 
     for (size_t i = 0; i < c->ips.n; i++) {
         ovsdb_op_where(add_select(ops, "Container", columns,
                                   ARRAY_SIZE(columns)),
                        "ips", "includes", json_string_create(c->ips.names[i]));
     }
-    enum ovsdb_outcome outcome = ovsdb_client_transact(client, ops, deadline,
-                                                       &results, &reason);
-    if (outcome != OVSDB_OK) {
-        return database_error(client, outcome, reason);
-    }
+}
+
+/* Checks what select_by_ips() has selected, from operation 'first' on. */
+static struct cni_error *
+check_ips(struct ovsdb_client *client, const struct registry_container *c,
+          const struct json *results, size_t first, long long int deadline)
+{
+    struct cni_error *error = NULL;
+
     for (size_t i = 0; i < c->ips.n && !error; i++) {
-        for (size_t j = 0; j < ovsdb_n_rows(results, i) && !error; j++) {
-            error = check_ip(client, c, ovsdb_row(results, i, j),
+        for (size_t j = 0; j < ovsdb_n_rows(results, first + i) && !error;
+             j++) {
+            error = check_ip(client, c, ovsdb_row(results, first + i, j),
                              c->ips.names[i], deadline);
         }
     }
-    json_destroy(results);
     return error;
 }
 
@@ -237,6 +238,7 @@ read_situation(struct ovsdb_client *client, const struct registry_container *c,
     ovsdb_op_where(op, "name", "==",
                    json_string_create(c->pod_name ? c->pod_name
                                       : c->key.container_id));
+    select_by_ips(ops, c);
 
     enum ovsdb_outcome outcome = ovsdb_client_transact(client, ops, deadline,
                                                        &results, &reason);
@@ -252,8 +254,12 @@ read_situation(struct ovsdb_client *client, const struct registry_container *c,
                                              "next_identity");
     }
     s->name_taken = ovsdb_n_rows(results, 2) > 0;
+    struct cni_error *error = check_ips(client, c, results, 3, deadline);
     json_destroy(results);
 
+    if (error) {
+        return error;
+    }
     if (!s->next_identity) {
         return cni_error_create(CNI_ERR_TRY_AGAIN, "the Bastion database is "
                                 "not initialized");
@@ -378,7 +384,7 @@ struct cni_error *
 registry_add(struct ovsdb_client *client, const struct registry_container *c,
              long long int deadline, int64_t *generation)
 {
-    struct cni_error *error = check_ips(client, c, deadline);
+    struct cni_error *error = NULL;
 
     for (int i = 0; !error; i++) {
         struct situation s;

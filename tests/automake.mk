@@ -18,6 +18,7 @@ SH_LOG_COMPILER = $(srcdir)/tests/run-system-test
 
 EXTRA_DIST += \
 	tests/allowed-skips \
+	tests/bench/cni \
 	tests/bench/control-plane \
 	tests/check-sanitizers \
 	tests/run \
