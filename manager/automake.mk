@@ -57,3 +57,8 @@ sbin_PROGRAMS += manager/bastion-manager
 manager_bastion_manager_SOURCES = manager/bastion-manager.c
 manager_bastion_manager_LDADD = \
 	manager/libcollectors.la manager/libmanager.la
+
+EXTRA_DIST += \
+	kubernetes/bastion.yaml \
+	kubernetes/namespace.yaml \
+	kubernetes/rbac.yaml

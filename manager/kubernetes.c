@@ -43,7 +43,7 @@ COVERAGE_DEFINE(kubernetes_malformed);
  * understood. */
 
 #define MIN_BACKOFF_MS 250
-#define MAX_BACKOFF_MS 10000
+#define MAX_BACKOFF_MS 5000
 
 /* Before a list that the server asks for. */
 #define RELIST_DELAY_MS 50

@@ -129,6 +129,7 @@ SYSTEM_TESTS = \
 	tests/system/bpf-kernels.sh \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
+	tests/platforms/kubernetes.sh \
 	tests/system/control-plane-attack.sh \
 	tests/system/discovery.sh \
 	tests/system/fastpath.sh \
@@ -375,7 +376,14 @@ tests_test_netpol_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
 tests_test_netpol_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSON_C_CFLAGS)
 tests_test_netpol_LDADD = \
 	manager/libcollectors.la $(CMOCKA_LIBS) $(JSON_C_LIBS)
-EXTRA_DIST += tests/netpol/cases.json
+EXTRA_DIST += \
+	tests/netpol/cases.json \
+	tests/netpol/netpol.py \
+	tests/netpol/run \
+	tests/netpol/simulate.sh \
+	tests/netpol/traffic.sh \
+	tests/platforms/kubernetes.py \
+	tests/platforms/kubernetes_server.py
 
 # The Kubernetes collector against a stand-in for the API server.
 check_PROGRAMS += tests/platforms/kubernetes-driver
