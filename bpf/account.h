@@ -94,6 +94,7 @@ static __always_inline verdict miss(struct from *from)
 	const struct bastion_config *config = from->config;
 
 	if (config && config->miss_rate && from->state &&
+	    bpf_ktime_get_ns() >= from->state->exempt_until &&
 	    !take_token(&from->state->miss_time, config->miss_rate,
 			config->miss_burst))
 		return BASTION_COUNTER_DROPS + DROP_RATE_LIMIT;

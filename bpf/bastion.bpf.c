@@ -89,6 +89,20 @@ static __always_inline verdict refuse(struct from *from,
 	return from->to->ifindex ? miss(from) : BASTION_COUNTER_SLOW;
 }
 
+/* How long answers may be on their way, in seconds. */
+#define TIMEOUT_EXEMPT 60
+
+/* Open vSwitch gets a packet that is allowed, so that 'ifindex' will send
+ * answers of whose connection nothing is known here. */
+static __always_inline void expect_answers(__u32 ifindex, __u64 now)
+{
+	struct bastion_port_state *state;
+
+	state = bpf_map_lookup_elem(&port_states, &ifindex);
+	if (state)
+		state->exempt_until = now + TIMEOUT_EXEMPT * second;
+}
+
 /* Handles a packet of a container to another container. */
 static __always_inline verdict forward(struct __sk_buff *skb,
 				       struct from *from)
@@ -137,13 +151,14 @@ static __always_inline verdict forward(struct __sk_buff *skb,
 			return v;
 	}
 
-	if (!to->ifindex || !fits(skb, packet, to->mtu) ||
-	    !connect(from, &key, conn, reply, now))
-		return BASTION_COUNTER_SLOW;
-	if (packet->fragment == FRAGMENT_FIRST &&
-	    !remember_fragment(packet, self->zone, now))
-		return BASTION_COUNTER_SLOW;
-	return BASTION_COUNTER_DELIVERED;
+	if (to->ifindex && fits(skb, packet, to->mtu) &&
+	    connect(from, &key, conn, reply, now) &&
+	    (packet->fragment != FRAGMENT_FIRST ||
+	     remember_fragment(packet, self->zone, now)))
+		return BASTION_COUNTER_DELIVERED;
+	if (!reply)
+		expect_answers(to->ifindex, now);
+	return BASTION_COUNTER_SLOW;
 }
 
 /* IP. */

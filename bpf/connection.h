@@ -178,7 +178,8 @@ static __always_inline void touch(struct bastion_connection *conn, __u64 now,
 
 	if (reply)
 		flags |= BASTION_CONN_REPLIED;
-	else if (flags & BASTION_CONN_REPLIED)
+	if (flags & BASTION_CONN_REPLIED &&
+	    (!reply || flags & BASTION_CONN_MIDDLE))
 		flags |= BASTION_CONN_ESTABLISHED;
 	if (!is_closed(old))
 		conn->last_seen = now;
@@ -231,14 +232,13 @@ static __always_inline bool opens_for_sure(const struct packet *packet)
 	       is_syn(packet);
 }
 
-/* Connections that begin in the middle are taken for established. */
 static __always_inline __u32 first_flags(const struct packet *packet)
 {
 	bool middle = (packet->protocol == IPPROTO_TCP ||
 		       packet->protocol == IPPROTO_SCTP) &&
 		      !opens_for_sure(packet);
 
-	return (middle ? BASTION_CONN_ESTABLISHED : 0) |
+	return (middle ? BASTION_CONN_MIDDLE : 0) |
 	       end_flags(packet, false);
 }
 

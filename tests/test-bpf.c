@@ -322,6 +322,17 @@ static const struct line lines[] = {
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "ovs" },
     { IP4("a", "10", "11") TCP("1000", "80", "fin|ack"), "to b" },
 
+    /* One packet is not enough. */
+    { "!forget", NULL },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
+    { "!age 31", NULL },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "ovs" },
+    { IP4("a", "10", "11") TCP("1000", "80", "ack"), "to b" },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
+    { "!age 86000", NULL },
+    { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
+    { IP4("a", "10", "11") TCP("1000", "80", "fin|ack"), "to b" },
+
     /* Half closed. */
     { IP4("b", "11", "10") TCP("80", "1000", "ack"), "to a" },
     { "!age 899", NULL },
@@ -961,6 +972,18 @@ repeat(const struct line *line, int n)
     }
 }
 
+/* Forgets what ports have done so far. */
+static void
+reset_states(void)
+{
+    int fd = bpf_harness_map(harness, "port_states");
+    struct bastion_port_state zero = { .miss_time = 0 };
+
+    for (uint32_t i = IFINDEX('a'); i <= IFINDEX('f'); i++) {
+        bpf_map_update_elem(fd, &i, &zero, BPF_EXIST);
+    }
+}
+
 /* What nothing allows goes to Open vSwitch at a limited rate, as far as it is
  * certain that nothing does. */
 static void
@@ -995,6 +1018,7 @@ test_miss_limit(void)
     };
 
     repeat(&to_ovs, 10);
+    reset_states();
     bpf_harness_configure(harness, &config);
     repeat(&to_ovs, 3);
     repeat(&limited, 2);
@@ -1003,6 +1027,21 @@ test_miss_limit(void)
     }
     for (size_t i = 0; i < ARRAY_SIZE(arp); i++) {
         run_packet(&arp[i]);
+    }
+
+    /* Answers in connections of Open vSwitch are not, for a while. */
+    static const struct line answers[] = {
+        { IP4("b", "11", "10") UDP("53", "4000"), "ovs" },
+        { IP4("b", "11", "10") UDP("53", "4000"), "ovs" },
+        { IP4("b", "11", "10") UDP("53", "4000"), "ovs" },
+        { IP4("b", "11", "10") UDP("53", "4000"), "drop rate-limit" },
+        { IP4("a", "10", "11") UDP("4000", "53")
+          "{len=1415,10=0579,26=0565}", "ovs" },
+        { IP4("b", "11", "10") UDP("53", "4000"), "ovs" },
+        { IP4("b", "11", "10") UDP("53", "4000"), "ovs" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+        run_packet(&answers[i]);
     }
 
     /* While policy changes, nothing is certain. */

@@ -189,6 +189,8 @@ enum {
 	BASTION_CONN_REPLY_FIN = 1 << 2,	/* FIN of the reply direction. */
 	BASTION_CONN_RESET = 1 << 3,
 	BASTION_CONN_ESTABLISHED = 1 << 4,	/* The answer was answered. */
+	BASTION_CONN_MIDDLE = 1 << 5,	/* Did not begin with its first packet:
+					 * one answer is enough. */
 };
 
 struct bastion_connection {
@@ -270,6 +272,8 @@ struct bastion_port_counters {
 struct bastion_port_state {
 	__u64 miss_time;	/* bpf_ktime_get_ns() when all will be used. */
 	__u64 event_time;
+	__u64 exempt_until;	/* bpf_ktime_get_ns(): 'miss_rate' is not for
+				 * answers that only Open vSwitch knows. */
 	__u32 connections;	/* Opened by this container. */
 	__u32 pad;
 };
