@@ -28,7 +28,7 @@ COVERAGE_DEFINE(platforms_transaction_failed);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 
-#define LOCK_NAME "bastion-manager"
+#define LOCK_NAME "bastion_manager"
 
 #define STATISTICS_INTERVAL 10000       /* Milliseconds. */
 
