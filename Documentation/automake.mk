@@ -7,6 +7,7 @@ DOC_PAGES = \
 	Documentation/index.rst \
 	Documentation/howto/audit-then-enforce.rst \
 	Documentation/howto/cidr-world.rst \
+	Documentation/howto/cni.rst \
 	Documentation/howto/fast-path.rst \
 	Documentation/howto/dhcp.rst \
 	Documentation/howto/dns-gateway.rst \
@@ -30,6 +31,7 @@ EXTRA_DIST += $(DOC_PAGES) Documentation/conf.py
 EXTRA_DIST += \
 	build-aux/check-docs \
 	tests/check-docs \
+	tests/stand-ins/bastion-cni \
 	tests/stand-ins/dig \
 	tests/stand-ins/dnsmasq \
 	tests/stand-ins/docker

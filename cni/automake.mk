@@ -38,3 +38,4 @@ cnidir = $(prefix)/lib/cni
 cni_PROGRAMS = cni/bastion-cni
 cni_bastion_cni_SOURCES = cni/bastion-cni.c
 cni_bastion_cni_LDADD = cni/libbastion-cni.la
+dist_man_MANS += cni/bastion-cni.8

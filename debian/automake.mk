@@ -3,6 +3,7 @@
 # A file of the Debian packages goes into EXTRA_DIST.
 
 EXTRA_DIST += \
+	debian/bastion-cni.install \
 	debian/bastion-common.docs \
 	debian/bastion-common.install \
 	debian/bastion-controller.install \
