@@ -438,37 +438,33 @@ open_to_world(struct derivation *d, const char *service,
     }
 }
 
-static void
-derive_endpoint(struct derivation *d,
-                const struct docker_container *container,
-                const char *network, const struct docker_endpoint *endpoint)
+/* Returns false if another container has one of the addresses already. */
+static bool
+take_addresses(struct derivation *d, const char *network,
+               const struct docker_endpoint *endpoint)
 {
+    bool all_free = true;
     const char *ip;
 
-    if (!is_network_selected(d, network) || sset_is_empty(&endpoint->ips)
-        || !owns_endpoint(container, endpoint)) {
-        return;
-    }
     SSET_FOR_EACH (ip, &endpoint->ips) {
-        char *taken = xasprintf("%s %s", network, ip);
-        bool first = sset_add(&d->taken, taken) != NULL;
+        char *text = xasprintf("%s %s", network, ip);
 
-        free(taken);
-        if (!first) {
-            return;
-        }
+        all_free = sset_add(&d->taken, text) && all_free;
+        free(text);
     }
-    if (!d->options->network) {
-        derive_network(d, network);
-    }
+    return all_free;
+}
 
-    char *service = service_of(d, network, container);
+static void
+derive_container(struct derivation *d,
+                 const struct docker_container *container,
+                 const char *service, const struct docker_endpoint *endpoint)
+{
     char *name = valid_name(container->name);
     char *full_name = xasprintf("%.*s/%s", (int) strcspn(service, "/"),
                                 service, name);
     struct desired_container *desired;
 
-    desired_add_service(d->desired, service)->isolate = DESIRED_ISOLATE_BOTH;
     desired = desired_add_container(d->desired, full_name);
     if (!desired->service) {
         desired->service = xstrdup(service);
@@ -479,10 +475,34 @@ derive_endpoint(struct derivation *d,
                          ? nullable_xstrdup(d->options->node) : NULL);
         add_all(&desired->ips, &endpoint->ips);
     }
-    note_exposed(d, service, container);
-    open_to_world(d, service, container);
     free(full_name);
     free(name);
+}
+
+/* A container that is stopped has no address.  Its service stays, so that its
+ * identity is the same when it starts again. */
+static void
+derive_endpoint(struct derivation *d,
+                const struct docker_container *container,
+                const char *network, const struct docker_endpoint *endpoint)
+{
+    char *service;
+
+    if (!is_network_selected(d, network)
+        || !owns_endpoint(container, endpoint)
+        || !take_addresses(d, network, endpoint)) {
+        return;
+    }
+    if (!d->options->network) {
+        derive_network(d, network);
+    }
+    service = service_of(d, network, container);
+    desired_add_service(d->desired, service)->isolate = DESIRED_ISOLATE_BOTH;
+    if (!sset_is_empty(&endpoint->ips)) {
+        derive_container(d, container, service, endpoint);
+    }
+    note_exposed(d, service, container);
+    open_to_world(d, service, container);
     free(service);
 }
 

@@ -31,8 +31,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
  * ================================
  *
  * The stream of events only says that something has changed: then the networks
- * and the running containers are listed, which takes two requests and cannot
- * be misunderstood.  What comes while a list is under way makes for another
+ * and the containers, running or not, are listed, which takes two requests and
+ * cannot be misunderstood.  What comes while a list is under way makes for another
  * list.  Events are asked for before the first list, so that nothing is
  * missed; and there is a list from time to time in any case.
  *
@@ -588,7 +588,7 @@ list_done(int status, const char *error, void *docker_)
         list_failed(docker, text);
         free(text);
     } else if (docker->list_state == LIST_NETWORKS) {
-        request_list(docker, LIST_CONTAINERS, "/containers/json");
+        request_list(docker, LIST_CONTAINERS, "/containers/json?all=1");
     } else {
         list_complete(docker);
     }

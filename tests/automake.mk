@@ -129,6 +129,7 @@ SYSTEM_TESTS = \
 	tests/system/bpf-kernels.sh \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
+	tests/platforms/docker.sh \
 	tests/platforms/kubernetes.sh \
 	tests/system/control-plane-attack.sh \
 	tests/system/discovery.sh \
@@ -147,6 +148,7 @@ EXTRA_DIST += \
 	$(SYSTEM_TESTS) \
 	tests/platforms/cni.py \
 	tests/platforms/cni_runtime.py \
+	tests/platforms/runtimes.sh \
 	tests/system/common.sh \
 	tests/system/control-plane-attack.py \
 	tests/system/discovery.py \
