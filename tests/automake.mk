@@ -20,6 +20,8 @@ EXTRA_DIST += \
 	tests/allowed-skips \
 	tests/bench/cni \
 	tests/bench/control-plane \
+	tests/bench/kubernetes \
+	tests/bench/kubernetes.py \
 	tests/check-sanitizers \
 	tests/run \
 	tests/run-system-test \
@@ -84,6 +86,7 @@ FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz-bpf-parse \
 	tests/fuzz/fuzz-cni \
+	tests/fuzz/fuzz-kubernetes \
 	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
 	tests/fuzz/fuzz-parsers
@@ -98,6 +101,13 @@ endif
 tests_fuzz_fuzz_cni_SOURCES = tests/fuzz/fuzz-cni.c $(fuzz_driver)
 tests_fuzz_fuzz_cni_LDADD = cni/libbastion-cni.la
 tests_fuzz_fuzz_cni_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_kubernetes_SOURCES = \
+	tests/fuzz/fuzz-kubernetes.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_kubernetes_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
+tests_fuzz_fuzz_kubernetes_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS)
+tests_fuzz_fuzz_kubernetes_LDADD = manager/libcollectors.la $(JSON_C_LIBS)
+tests_fuzz_fuzz_kubernetes_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_bpf_parse_SOURCES = \
 	tests/fuzz/bpf-parse.c \
 	tests/fuzz/bpf-parse.h \
