@@ -145,7 +145,10 @@ open_socket(int family, int type)
     int protocol = (type != SOCK_RAW ? 0
                     : family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
     int fd = socket(family, type, protocol);
-    int size = 1 << 20, on = 1;
+    /* For a stream, buffers of a fixed size, because what the kernel makes of
+     * its own differs from one connection to the next. */
+    int size = type == SOCK_STREAM ? 1 << 18 : 1 << 20;
+    int on = 1;
 
     if (fd < 0) {
         die("socket");
@@ -153,8 +156,9 @@ open_socket(int family, int type)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
-    if (type == SOCK_DGRAM) {
+    if (type != SOCK_RAW) {
         setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
     }
     return fd;
 }
