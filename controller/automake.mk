@@ -17,8 +17,12 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/compiler.h \
 	controller/depmap.c \
 	controller/depmap.h \
+	controller/fastpath-connections.c \
+	controller/fastpath-connections.h \
 	controller/fastpath-driver.c \
 	controller/fastpath-driver.h \
+	controller/fastpath-explain.c \
+	controller/fastpath-explain.h \
 	controller/fastpath-hook.c \
 	controller/fastpath-hook.h \
 	controller/fastpath.c \

@@ -8,10 +8,13 @@
 
 #include "bastion/bpf-abi.h"
 #include "controller/compiler.h"
+#include "controller/fastpath-connections.h"
+#include "controller/fastpath-explain.h"
 #include "controller/fastpath.h"
 #include "controller/map-table.h"
 #include "controller/netmap.h"
 #include "controller/node-ovs.h"
+#include "controller/policy-sim.h"
 #include "coverage.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
@@ -367,6 +370,10 @@ fastpath_driver_format(const struct fastpath_driver *d,
             }
         }
     }
+    if (!interface && is_usable(d)) {
+        ds_put_cstr(s, "maps:\n");
+        fastpath_format_maps(d->fastpath, s);
+    }
     return found || !interface;
 }
 
@@ -430,4 +437,104 @@ fastpath_driver_kill_after(const struct fastpath_driver *d,
     if (d->fastpath) {
         fastpath_kill_after(d->fastpath, n);
     }
+}
+
+/* Why Open vSwitch gets all packets of 'endpoint', or NULL. */
+static const char *
+get_reason(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
+           const struct netmap_endpoint *endpoint)
+{
+    struct placement p = place(d, node_ovs, endpoint);
+    const char *reason;
+    uint32_t mtu;
+
+    if (p.reason || !d->fastpath) {
+        return p.reason ? p.reason : "not loaded";
+    }
+    return (fastpath_get_port(d->fastpath, p.veth, &mtu, &reason) ? NULL
+            : reason ? reason : "not attached");
+}
+
+static struct fastpath_end
+get_end(const struct fastpath_driver *d, const struct node_ovs *node_ovs,
+        const struct netmap_endpoint *endpoint)
+{
+    struct fastpath_end end = { .endpoint = NULL };
+
+    if (endpoint && endpoint->ofport != OFPP_NONE) {
+        end.endpoint = endpoint;
+        end.reason = get_reason(d, node_ovs, endpoint);
+    }
+    return end;
+}
+
+char *
+fastpath_driver_explain(const struct fastpath_driver *d,
+                        const struct node_ovs *node_ovs,
+                        const struct compiler *compiler, const char *interface,
+                        const struct in6_addr *destination,
+                        const struct sim_packet *packet,
+                        const struct sim_verdict *verdict)
+{
+    const struct netmap *netmap = compiler_get_netmap(compiler);
+    struct fastpath_end src = get_end(
+        d, node_ovs, netmap_find_endpoint_by_interface(netmap, interface));
+    struct fastpath_end dst = get_end(
+        d, node_ovs,
+        src.endpoint ? netmap_find_endpoint_by_ip(
+                           netmap, src.endpoint->service->network,
+                           destination) : NULL);
+
+    return fastpath_explain(compiler_get_maps(compiler), &src, &dst, packet,
+                            verdict);
+}
+
+struct connections_aux {
+    const struct netmap *netmap;
+    struct ds *text;            /* NULL for JSON. */
+    struct json *array;
+};
+
+static void
+put_connection(const struct bastion_connection_key *key,
+               const struct bastion_connection *conn, uint64_t now, void *aux_)
+{
+    struct connections_aux *aux = aux_;
+
+    if (aux->text) {
+        fastpath_connection_format(aux->netmap, key, conn, now, aux->text);
+    } else {
+        json_array_add(aux->array, fastpath_connection_to_json(
+                           aux->netmap, key, conn, now));
+    }
+}
+
+void
+fastpath_driver_format_connections(const struct fastpath_driver *d,
+                                   const struct compiler *compiler,
+                                   struct ds *s)
+{
+    struct connections_aux aux = {
+        .netmap = compiler_get_netmap(compiler),
+        .text = s
+    };
+
+    if (is_usable(d)) {
+        fastpath_for_each_connection(d->fastpath, put_connection, &aux);
+    }
+}
+
+struct json *
+fastpath_driver_connections_to_json(const struct fastpath_driver *d,
+                                    const struct compiler *compiler)
+{
+    struct connections_aux aux = {
+        .netmap = compiler_get_netmap(compiler),
+        .array = json_array_create_empty()
+    };
+
+    if (is_usable(d)) {
+        fastpath_for_each_connection(d->fastpath, put_connection, &aux);
+    }
+    return aux.array;
 }

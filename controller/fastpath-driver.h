@@ -30,7 +30,10 @@ struct compiler;
 struct ds;
 struct json;
 struct fastpath_driver;
+struct in6_addr;
 struct node_ovs;
+struct sim_packet;
+struct sim_verdict;
 
 /* 'directory' is where pins go; see fastpath_create(). */
 struct fastpath_driver *fastpath_driver_create(const char *directory);
@@ -64,6 +67,22 @@ struct json *fastpath_driver_to_json(const struct fastpath_driver *,
                                      const struct node_ovs *,
                                      const struct compiler *,
                                      const char *interface);
+
+/* Says which path a packet from 'interface' of bridge 'packet->bridge' to
+ * 'destination' takes, and why, a text that the caller must free. */
+char *fastpath_driver_explain(const struct fastpath_driver *,
+                              const struct node_ovs *,
+                              const struct compiler *, const char *interface,
+                              const struct in6_addr *destination,
+                              const struct sim_packet *packet,
+                              const struct sim_verdict *);
+
+/* The connections of the fast path: a line for each, or an array that the
+ * caller must free. */
+void fastpath_driver_format_connections(const struct fastpath_driver *,
+                                        const struct compiler *, struct ds *);
+struct json *fastpath_driver_connections_to_json(
+    const struct fastpath_driver *, const struct compiler *);
 
 /* See fastpath_kill_after(). */
 void fastpath_driver_kill_after(const struct fastpath_driver *,

@@ -286,7 +286,8 @@ attach_clsact(const char *directory, uint32_t ifindex, int prog_fd)
     char *next = pin_path(directory, "next", ifindex);
 
     unlink(next);
-    error = (bpf_obj_pin(prog_fd, next) ? errno : -bpf_tc_attach(&hook, &opts));
+    error = (bpf_obj_pin(prog_fd, next) ? errno
+             : -bpf_tc_attach(&hook, &opts));
     if (!error && rename(next, path)) {
         error = errno;
     }

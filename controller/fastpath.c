@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bastion/bpf-abi.h"
@@ -43,6 +44,11 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
+
+/* Size in bytes of the largest key of any map. */
+#define BASTION_KEY_MAX sizeof(struct bastion_connection_key)
+BUILD_ASSERT_DECL(BASTION_KEY_MAX >= MAP_KEY_MAX);
+BUILD_ASSERT_DECL(BASTION_KEY_MAX >= sizeof(struct bastion_fragment_key));
 
 /* Nobody says when a program has been taken off an interface, nor when pins
  * have been removed. */
@@ -1040,6 +1046,117 @@ fastpath_get_counter(const struct fastpath *fp, unsigned int counter,
     free(values);
 }
 
+/* Calls 'cb' with each key of the map with file descriptor 'fd' and 'aux'.  As
+ * entries may come and go, this may never end without a limit. */
+static void
+for_each_key(int fd, size_t key_size, void (*cb)(const void *key, void *aux),
+             void *aux)
+{
+    uint8_t key[BASTION_KEY_MAX], next[BASTION_KEY_MAX];
+    struct bpf_map_info info;
+    uint32_t len = sizeof info;
+
+    memset(&info, 0, sizeof info);
+    if (bpf_obj_get_info_by_fd(fd, &info, &len)
+        || bpf_map_get_next_key(fd, NULL, next)) {
+        return;
+    }
+    for (uint32_t i = 0; i < info.max_entries; i++) {
+        memcpy(key, next, key_size);
+
+        bool last = bpf_map_get_next_key(fd, key, next) != 0;
+        cb(key, aux);
+        if (last) {
+            return;
+        }
+    }
+}
+
+struct connections_aux {
+    int fd;
+    uint64_t now;
+    void (*cb)(const struct bastion_connection_key *,
+               const struct bastion_connection *, uint64_t now, void *aux);
+    void *aux;
+};
+
+static void
+take_connection(const void *key, void *aux_)
+{
+    struct connections_aux *aux = aux_;
+    struct bastion_connection conn;
+
+    if (!bpf_map_lookup_elem(aux->fd, key, &conn)) {
+        aux->cb(key, &conn, aux->now, aux->aux);
+    }
+}
+
+void
+fastpath_for_each_connection(
+    const struct fastpath *fp,
+    void (*cb)(const struct bastion_connection_key *,
+               const struct bastion_connection *, uint64_t now, void *aux),
+    void *aux_)
+{
+    struct timespec now;
+
+    if (!fp->error && !clock_gettime(CLOCK_MONOTONIC, &now)) {
+        struct connections_aux aux = {
+            .fd = bpf_map__fd(fp->skel->maps.connections),
+            .now = now.tv_sec * UINT64_C(1000000000) + now.tv_nsec,
+            .cb = cb,
+            .aux = aux_
+        };
+
+        for_each_key(aux.fd, sizeof(struct bastion_connection_key),
+                     take_connection, &aux);
+    }
+}
+
+static void
+count_key(const void *key OVS_UNUSED, void *n_)
+{
+    unsigned int *n = n_;
+
+    (*n)++;
+}
+
+void
+fastpath_format_maps(const struct fastpath *fp, struct ds *s)
+{
+    struct bpf_map *maps[] = {
+        fp->skel->maps.endpoints, fp->skel->maps.sources,
+        fp->skel->maps.addresses, fp->skel->maps.peers,
+        fp->skel->maps.policy, fp->skel->maps.partial,
+        fp->skel->maps.connections, fp->skel->maps.fragments,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+        unsigned int n = 0;
+
+        for_each_key(bpf_map__fd(maps[i]), bpf_map__key_size(maps[i]),
+                     count_key, &n);
+        ds_put_format(s, "    %s: %u of %u entries\n", bpf_map__name(maps[i]),
+                      n, bpf_map__max_entries(maps[i]));
+    }
+}
+
+static char *
+program_tag(const struct fastpath *fp)
+{
+    struct bpf_prog_info info;
+    uint32_t len = sizeof info;
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    memset(&info, 0, sizeof info);
+    bpf_obj_get_info_by_fd(bpf_program__fd(fp->skel->progs.from_container),
+                           &info, &len);
+    for (size_t i = 0; i < sizeof info.tag; i++) {
+        ds_put_format(&s, "%02x", info.tag[i]);
+    }
+    return ds_steal_cstr(&s);
+}
+
 static const char *const modes[] = {
     [FASTPATH_OFF] = "off",
     [FASTPATH_DIRECT] = "direct",
@@ -1068,9 +1185,14 @@ fastpath_format_port(const struct fastpath *fp, const char *veth,
 
     struct fastpath_port_stats stats;
     fastpath_get_port_stats(fp, veth, &stats);
-    ds_put_format(s, "%s, attached to %s by %s, MTU %"PRIu32"\n",
+    char *tag = program_tag(fp);
+    ds_put_format(s, "%s, attached to %s by %s, program %s, MTU %"PRIu32"\n",
                   modes[port->mode], veth,
-                  hook_kind_name(port->veth_hook.kind), port->mtu);
+                  hook_kind_name(port->veth_hook.kind), tag, port->mtu);
+    free(tag);
+    ds_put_format(s, "    hits: %"PRIu64" packets, misses: %"PRIu64
+                  " packets\n", stats.delivered_packets
+                  + stats.dropped_packets, stats.slow_packets);
     ds_put_format(s, "    delivered: %"PRIu64" packets, %"PRIu64" bytes\n",
                   stats.delivered_packets, stats.delivered_bytes);
     ds_put_format(s, "    to Open vSwitch: %"PRIu64" packets, "
@@ -1108,7 +1230,14 @@ fastpath_port_to_json(const struct fastpath *fp, const char *veth)
     json_object_put_string(object, "attached-to", veth);
     json_object_put_string(object, "attached-by",
                            hook_kind_name(port->veth_hook.kind));
+    char *tag = program_tag(fp);
+    json_object_put_string(object, "program", tag);
+    free(tag);
     json_object_put(object, "mtu", json_integer_create(port->mtu));
+    json_object_put(object, "hits",
+                    json_integer_create(stats.delivered_packets
+                                        + stats.dropped_packets));
+    json_object_put(object, "misses", json_integer_create(stats.slow_packets));
     put_counter(object, "delivered", stats.delivered_packets,
                 stats.delivered_bytes);
     put_counter(object, "to-open-vswitch", stats.slow_packets,

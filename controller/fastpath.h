@@ -33,6 +33,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bastion_connection;
+struct bastion_connection_key;
 struct ds;
 struct json;
 struct map_table;
@@ -109,6 +111,18 @@ bool fastpath_get_port_stats(const struct fastpath *, const char *veth,
 /* One of the counters of bastion/bpf-abi.h, summed over CPUs. */
 void fastpath_get_counter(const struct fastpath *, unsigned int counter,
                           uint64_t *packets, uint64_t *bytes);
+
+/* Calls 'cb' for the connections.  'now' is the time on their clock.  They
+ * come and go meanwhile. */
+void fastpath_for_each_connection(
+    const struct fastpath *,
+    void (*cb)(const struct bastion_connection_key *,
+               const struct bastion_connection *, uint64_t now, void *aux),
+    void *aux);
+
+/* The number of entries in each map that has the controller's or the programs'
+ * entries, for a person and for a program. */
+void fastpath_format_maps(const struct fastpath *, struct ds *);
 
 /* Text about 'veth' for a person: mode, attachment, counters. */
 void fastpath_format_port(const struct fastpath *, const char *veth,

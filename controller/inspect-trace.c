@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "controller/compiler.h"
+#include "controller/fastpath-driver.h"
 #include "controller/flow-table.h"
 #include "controller/inspect-args.h"
 #include "controller/inspect-format.h"
@@ -72,6 +73,8 @@ struct trace_request {
     /* What the simulator says. */
     struct sim_verdict verdict;
     struct ds explanation;
+
+    char *path;                     /* What the fast path does. */
 
     /* What ovs-vswitchd says. */
     struct jsonrpc *rpc;
@@ -191,6 +194,7 @@ trace_request_destroy(struct trace_request *request)
     free(request->bridge);
     free(request->packet_text);
     free(request->flow_text);
+    free(request->path);
     free(request->output);
     free(request->failure);
     free(request);
@@ -595,6 +599,15 @@ trace_request_simulate(struct trace_request *request)
                &request->packet, &request->verdict, &request->explanation);
     explain_rule(request, "egress rule", &verdict->egress_rule);
     explain_rule(request, "ingress rule", &verdict->ingress_rule);
+
+    /* A test may do without. */
+    const struct inspect_sources *sources = request->trace->sources;
+    struct in6_addr destination = get_destination(&request->packet.flow);
+    if (sources->fastpath) {
+        request->path = fastpath_driver_explain(
+            sources->fastpath, sources->node_ovs, compiler, request->port,
+            &destination, &request->packet, verdict);
+    }
 }
 
 /* ovs-vswitchd. */
@@ -830,7 +843,11 @@ format_reply(const struct trace_request *request, const char *verdict,
     }
     ds_put_format(s, "\n    %s\nSimulator\n", request->packet_text);
     put_lines(s, "    ", ds_cstr_ro(&request->explanation));
-    ds_put_format(s, "    verdict: %s\nOpenFlow\n    %s\n", verdict, command);
+    ds_put_format(s, "    verdict: %s\n", verdict);
+    if (request->path) {
+        ds_put_format(s, "Fast path\n    %s\n", request->path);
+    }
+    ds_put_format(s, "OpenFlow\n    %s\n", command);
     if (!request->output) {
         ds_put_format(s, "    not run: %s\n", request->failure);
         return;
@@ -869,6 +886,9 @@ reply_to_json(const struct trace_request *request, const char *verdict,
     if (request->verdict.reason) {
         json_object_put_string(object, "reason",
                                drop_reason_name(request->verdict.reason));
+    }
+    if (request->path) {
+        json_object_put_string(object, "fast-path", request->path);
     }
     json_object_put_string(object, "command", command);
     if (request->output) {

@@ -278,6 +278,30 @@ cmd_fastpath(struct unixctl_conn *conn, int argc, const char *argv[],
 }
 
 static void
+cmd_connections(struct unixctl_conn *conn, int argc, const char *argv[],
+                void *inspect_)
+{
+    struct inspect *inspect = inspect_;
+    const struct inspect_sources *sources = &inspect->sources;
+    struct inspect_args args;
+
+    if (!parse_args(conn, argc, argv, 0, false, &args)) {
+        return;
+    }
+    if (args.format == TF_JSON) {
+        reply_json(conn, fastpath_driver_connections_to_json(
+                       sources->fastpath, sources->compiler));
+    } else {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        fastpath_driver_format_connections(sources->fastpath,
+                                           sources->compiler, &s);
+        unixctl_command_reply(conn, ds_cstr(&s));
+        ds_destroy(&s);
+    }
+}
+
+static void
 cmd_fastpath_kill_after(struct unixctl_conn *conn, int argc OVS_UNUSED,
                         const char *argv[], void *inspect_)
 {
@@ -692,6 +716,7 @@ register_commands(struct inspect *inspect)
         { "bastion/verify", "[--json]", cmd_verify },
         { "bastion/recompute", "[--json]", cmd_recompute },
         { "bastion/fastpath", "[--json] [PORT]", cmd_fastpath },
+        { "bastion/connections", "[--json]", cmd_connections },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {

@@ -451,6 +451,15 @@ map_table_contains(const struct map_table *table, enum map_id map,
             && !memcmp(entry->value, value, map_value_size(map)));
 }
 
+bool
+map_table_has_key(const struct map_table *table, enum map_id map,
+                  const void *key)
+{
+    const struct map_entry *entry = find_entry(table, map, key);
+
+    return entry && is_desired(entry);
+}
+
 void
 map_table_for_each(const struct map_table *table, map_table_cb *cb, void *aux)
 {

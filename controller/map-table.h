@@ -104,6 +104,8 @@ void map_table_take_additions(struct map_table *, map_table_add_cb *add,
 /* Returns true if an entry with 'key' and 'value' is desired. */
 bool map_table_contains(const struct map_table *, enum map_id,
                         const void *key, const void *value);
+bool map_table_has_key(const struct map_table *, enum map_id,
+                       const void *key);
 /* Calls 'cb' for each desired entry. */
 void map_table_for_each(const struct map_table *, map_table_cb *cb, void *aux);
 /* Nothing is installed any more: everything has to be added again. */

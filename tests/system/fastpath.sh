@@ -135,6 +135,58 @@ check "a port without fast path, by Open vSwitch" \
 check "the same in IPv6" \
     moves client "to Open vSwitch" pings fd00:32::5
 check "TCP to a port without fast path" connects 10.32.0.5
+
+# What commands say.
+trace() {
+    ovs-appctl -t bastion-controller bastion/trace "$@" \
+        | sed -n '/^Fast path/{n;p}'
+}
+# says_path EXPECTED PORT PACKET...
+says_path() {
+    local expected=$1
+    shift
+    trace "$@"
+    trace "$@" | grep -qF "$expected"
+}
+check "trace: delivered" says_path "the program delivers it" \
+    client tcp,nw_dst=10.32.0.3,tcp_dst=9000
+check "trace: a reply" says_path "the program delivers it" \
+    --reply server tcp,nw_dst=10.32.0.2,tcp_src=9000
+check "trace: ping" says_path "the program delivers it" \
+    client icmp,nw_dst=10.32.0.3,icmp_type=8,icmp_code=0
+check "trace: refused" says_path "the program refuses it" \
+    client tcp,nw_dst=10.32.0.4,tcp_dst=9000
+check "trace: forged" says_path "the program drops it" \
+    client icmp,nw_src=10.32.0.9,nw_dst=10.32.0.3,icmp_type=8
+check "trace: to the host" says_path "is not a container" \
+    client icmp,nw_dst=10.32.0.1,icmp_type=8
+check "trace: the destination is off" says_path "reads the port itself" \
+    client icmp,nw_dst=10.32.0.5,icmp_type=8
+check "trace: the source is off" says_path "Open vSwitch: the userspace" \
+    slow icmp,nw_dst=10.32.0.2,icmp_type=8
+check "trace: ARP" says_path "the program answers" \
+    client arp,arp_op=1,arp_tpa=10.32.0.3
+connections() {
+    ovs-appctl -t bastion-controller bastion/connections "$@"
+}
+sandbox_spawn client sh -c 'sleep 20 | nc -p 4000 10.32.0.3 9000'
+holder=$SANDBOX_PID
+check "connections are listed" wait_until 5 eval "connections | grep \
+    'src=10.32.0.2,dst=10.32.0.3,sport=4000,dport=9000,network=web,' | grep \
+    'containers=client>server,state=established,idle=[0-9.]*$'"
+check "in JSON, too" eval "connections --json | /usr/bin/python3 -c '
+import json, sys
+c = [c for c in json.load(sys.stdin) if c[\"source\"].get(\"port\") == 4000]
+assert c[0][\"destination\"][\"container\"] == \"server\"
+assert c[0][\"state\"] == \"established\"'"
+sandbox_kill "$holder"
+check "the program's tag is the kernel's" eval \
+    "fastpath client | grep -q \"program \$(bpftool -j prog show name \
+        from_container | sed 's/.*\"tag\":\"\([0-9a-f]*\).*/\1/'),\""
+check "hits and misses are counted" eval \
+    "fastpath client | grep -q 'hits: [1-9].*misses: [1-9]'"
+check "entries are counted" eval \
+    "fastpath | grep 'endpoints: 3 of' && fastpath | grep 'policy: [1-9]'"
 check "maps agree with the database" \
     ovs-appctl -t bastion-controller bastion/verify
 
