@@ -14,6 +14,7 @@
 #include "controller/map-table.h"
 #include "controller/netmap.h"
 #include "controller/node-ovs.h"
+#include "controller/row-statistics.h"
 #include "controller/policy-sim.h"
 #include "coverage.h"
 #include "openvswitch/dynamic-string.h"
@@ -418,6 +419,34 @@ fastpath_driver_to_json(const struct fastpath_driver *d,
         return NULL;
     }
     return array;
+}
+
+static void
+add_counter(const struct fastpath *fastpath, unsigned int counter,
+            int64_t *packets, int64_t *bytes)
+{
+    uint64_t n_packets, n_bytes;
+
+    fastpath_get_counter(fastpath, counter, &n_packets, &n_bytes);
+    *packets += n_packets;
+    *bytes += n_bytes;
+}
+
+void
+fastpath_driver_add_drops(const struct fastpath_driver *d,
+                          struct row_statistics *stats)
+{
+    if (!d || !d->fastpath) {
+        return;
+    }
+    for (int i = 0; i < N_DROP_REASONS; i++) {
+        if (drop_reason_name(i)) {
+            add_counter(d->fastpath, BASTION_COUNTER_DROPS + i,
+                        &stats->dropped[i], &stats->dropped_bytes[i]);
+            add_counter(d->fastpath, BASTION_COUNTER_AUDITED + i,
+                        &stats->audited[i], &stats->audited_bytes[i]);
+        }
+    }
 }
 
 int

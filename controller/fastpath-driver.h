@@ -32,6 +32,7 @@ struct json;
 struct fastpath_driver;
 struct in6_addr;
 struct node_ovs;
+struct row_statistics;
 struct sim_packet;
 struct sim_verdict;
 
@@ -87,6 +88,10 @@ struct json *fastpath_driver_connections_to_json(
 /* See fastpath_kill_after(). */
 void fastpath_driver_kill_after(const struct fastpath_driver *,
                                 unsigned int n);
+
+/* Adds what the programs have dropped, or let pass because of audit mode. */
+void fastpath_driver_add_drops(const struct fastpath_driver *,
+                               struct row_statistics *);
 
 /* Compares the maps with what is desired; see fastpath_verify(). */
 int fastpath_driver_verify(const struct fastpath_driver *,

@@ -556,6 +556,10 @@ finish_drops(struct request *request)
     }
     for_each_table(request->inspect, add_drops_cb, &aux);
     free(uuids);
+    if (!request->port) {
+        fastpath_driver_add_drops(request->inspect->sources.fastpath,
+                                  &aux.stats);
+    }
 
     table_init(&table);
     inspect_format_drops(&aux.stats, &table);

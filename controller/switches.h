@@ -22,8 +22,8 @@
  * ovs-vswitchd takes up to 8 seconds to notice that a controller is back.  So
  * we call a bridge that has been told to come to us, at its management socket,
  * and hang up when it has come by itself and what is being sent has been
- * acknowledged.  A bridge that comes over plain TCP is called, too, and kept on
- * the line, so nobody else can pretend to be it.
+ * acknowledged.  A bridge that comes over plain TCP is called, too, and kept
+ * on the line, so nobody else can pretend to be it.
  *
  * Acknowledgement: a version is a state of everything that the compiler has
  * compiled.  switches_acked() is the greatest version that is known to be
