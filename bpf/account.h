@@ -22,7 +22,6 @@ struct from {
 	const struct bastion_attachment *attachment;	/* Never NULL. */
 	const struct bastion_endpoint *endpoint;
 	struct bastion_port_counters *port;
-	struct bastion_port_state *state;
 
 	const struct bastion_address_value *to;
 	__u32 audited;		/* Reason to drop it, but for audit mode. */
@@ -50,17 +49,33 @@ static __always_inline void count(__u32 counter, __u32 len)
 		add(c, len);
 }
 
-static __always_inline void count_rule(__u32 rule, __u32 len)
+/* Counts the packet 'n' times. */
+static __always_inline void count_rule(__u32 rule, __u32 n, __u32 len)
 {
 	struct bastion_counter *c = bpf_map_lookup_elem(&rules, &rule);
 
 	if (c) {
-		add(c, len);
+		c->packets += n;
+		c->bytes += (__u64)n * len;
 	} else {
-		struct bastion_counter first = { .packets = 1, .bytes = len };
+		struct bastion_counter first = {
+			.packets = n,
+			.bytes = (__u64)n * len,
+		};
 
 		bpf_map_update_elem(&rules, &rule, &first, BPF_NOEXIST);
 	}
+}
+
+static __always_inline void count_rules(const struct from *from, __u32 len)
+{
+	bool both = from->has_rule[0] && from->has_rule[1] &&
+		    from->rules[0] == from->rules[1];
+
+	if (from->has_rule[0])
+		count_rule(from->rules[0], both ? 2 : 1, len);
+	if (from->has_rule[1] && !both)
+		count_rule(from->rules[1], 1, len);
 }
 
 /* Takes a token out of the bucket that is filled with 'rate' tokens a second
@@ -88,17 +103,25 @@ static __always_inline bool take_token(__u64 *time, __u32 rate, __u32 burst)
 	return false;
 }
 
+static __always_inline struct bastion_port_state *find_state(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&port_states, &ifindex);
+}
+
 /* Hands a packet that nothing allows to Open vSwitch, but not too many. */
 static __always_inline verdict miss(struct from *from)
 {
 	const struct bastion_config *config = from->config;
+	struct bastion_port_state *state;
 
-	if (config && config->miss_rate && from->state &&
-	    bpf_ktime_get_ns() >= from->state->exempt_until &&
-	    !take_token(&from->state->miss_time, config->miss_rate,
-			config->miss_burst))
-		return BASTION_COUNTER_DROPS + DROP_RATE_LIMIT;
-	return BASTION_COUNTER_SLOW;
+	if (!config || !config->miss_rate)
+		return BASTION_COUNTER_SLOW;
+	state = find_state(from->ifindex);
+	if (!state || bpf_ktime_get_ns() < state->exempt_until ||
+	    take_token(&state->miss_time, config->miss_rate,
+		       config->miss_burst))
+		return BASTION_COUNTER_SLOW;
+	return BASTION_COUNTER_DROPS + DROP_RATE_LIMIT;
 }
 
 static __always_inline void report(const struct __sk_buff *skb,
@@ -108,11 +131,15 @@ static __always_inline void report(const struct __sk_buff *skb,
 	const struct bastion_config *config = from->config;
 	const struct packet *packet = &from->packet;
 	struct ethhdr *eth = (void *)(long)skb->data;
+	struct bastion_port_state *state;
 	struct bastion_event *event;
 
-	if (!config || !config->event_rate || !from->state)
+	if (!config || !config->event_rate)
 		return;
-	if (!take_token(&from->state->event_time, config->event_rate,
+	state = find_state(from->ifindex);
+	if (!state)
+		return;
+	if (!take_token(&state->event_time, config->event_rate,
 			config->event_burst)) {
 		count(BASTION_COUNTER_EVENTS_LIMITED, skb->len);
 		return;
@@ -173,10 +200,8 @@ static __always_inline void account(const struct __sk_buff *skb,
 		if (port)
 			add(&port->audited, len);
 	}
-	for (int i = 0; i < 2; i++) {
-		if (delivered && from->has_rule[i])
-			count_rule(from->rules[i], len);
-	}
+	if (delivered)
+		count_rules(from, len);
 
 	if (dropped)
 		report(skb, from, BASTION_EVENT_DROP, v);

@@ -96,9 +96,8 @@ static __always_inline verdict refuse(struct from *from,
  * answers of whose connection nothing is known here. */
 static __always_inline void expect_answers(__u32 ifindex, __u64 now)
 {
-	struct bastion_port_state *state;
+	struct bastion_port_state *state = find_state(ifindex);
 
-	state = bpf_map_lookup_elem(&port_states, &ifindex);
 	if (state)
 		state->exempt_until = now + TIMEOUT_EXEMPT * second;
 }
@@ -173,11 +172,11 @@ static __always_inline verdict handle_destination(struct __sk_buff *skb,
 
 	if (is_group(packet))
 		return DROP_MULTICAST_DESTINATION;
-	if (is_own_address(from, &packet->destination))
-		return DROP_SELF;
 	from->to = find_address(from->endpoint->zone, &packet->destination);
 	if (!from->to || from->to->flags & BASTION_GATEWAY)
 		return BASTION_COUNTER_SLOW;
+	if (from->to->ifindex == from->ifindex)
+		return DROP_SELF;
 	if (packet->fragment == FRAGMENT_LATER
 	    ? !recall_fragment(packet, from->endpoint->zone)
 	    : !parse_transport(packet, data, end))
@@ -380,7 +379,6 @@ int from_container(struct __sk_buff *skb)
 	if (from.config)
 		from.config_flags = *(volatile __u32 *)&from.config->flags;
 	from.port = bpf_map_lookup_elem(&ports, &from.ifindex);
-	from.state = bpf_map_lookup_elem(&port_states, &from.ifindex);
 	from.endpoint = bpf_map_lookup_elem(&endpoints, &from.ifindex);
 
 	v = handle_frame(skb, &from);

@@ -85,9 +85,8 @@ static __always_inline __u64 remaining(const struct bastion_connection *conn,
 /* A connection that 'ifindex' has opened is gone. */
 static __always_inline void forget(__u32 ifindex)
 {
-	struct bastion_port_state *state;
+	struct bastion_port_state *state = find_state(ifindex);
 
-	state = bpf_map_lookup_elem(&port_states, &ifindex);
 	if (state)
 		__sync_fetch_and_add(&state->connections, -1);
 }
@@ -242,14 +241,14 @@ static __always_inline __u32 first_flags(const struct packet *packet)
 	       end_flags(packet, false);
 }
 
-/* May the container have another connection? */
-static __always_inline bool may_connect(const struct from *from)
+/* May a container with 'state' have another connection? */
+static __always_inline bool may_connect(const struct from *from,
+					const struct bastion_port_state *state)
 {
 	const struct bastion_config *config = from->config;
 
-	return !config || !config->port_connections || !from->state ||
-	       (__s32)from->state->connections <
-	       (__s32)config->port_connections;
+	return !config || !config->port_connections || !state ||
+	       (__s32)state->connections < (__s32)config->port_connections;
 }
 
 /* Adds a connection that 'packet' opens.  Returns false if there is no room
@@ -266,6 +265,7 @@ add_connection(struct from *from, const struct bastion_connection_key *key,
 		.icmp_type_code = is_icmp(packet->protocol)
 				  ? bpf_ntohs(packet->destination_port) : 0,
 	};
+	struct bastion_port_state *state;
 	long error;
 
 	/* One that has timed out may still be there. */
@@ -277,7 +277,8 @@ add_connection(struct from *from, const struct bastion_connection_key *key,
 		return true;
 	}
 
-	if (!may_connect(from)) {
+	state = find_state(from->ifindex);
+	if (!may_connect(from, state)) {
 		count(BASTION_COUNTER_PORT_CONNECTIONS, 0);
 		return false;
 	}
@@ -298,8 +299,8 @@ add_connection(struct from *from, const struct bastion_connection_key *key,
 		count(BASTION_COUNTER_CONNECTIONS_FULL, 0);
 		return false;
 	}
-	if (from->state)
-		__sync_fetch_and_add(&from->state->connections, 1);
+	if (state)
+		__sync_fetch_and_add(&state->connections, 1);
 	return true;
 }
 
