@@ -13,6 +13,10 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/attachments.h \
 	controller/bastion-db.c \
 	controller/bastion-db.h \
+	controller/compiler-bridges.c \
+	controller/compiler-describe.c \
+	controller/compiler-private.h \
+	controller/compiler-rows.c \
 	controller/compiler.c \
 	controller/compiler.h \
 	controller/depmap.c \

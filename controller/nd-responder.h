@@ -32,11 +32,6 @@ struct dp_packet;
 struct ds;
 struct ofputil_packet_in;
 
-enum packet_in_type {
-    PACKET_IN_ND = PIPELINE_PACKET_IN_ND,
-    PACKET_IN_AUDIT = PIPELINE_PACKET_IN_AUDIT
-};
-
 /* Returns a PACKET_IN_* constant, or 0 if 'pin' is none of ours. */
 int packet_in_type(const struct ofputil_packet_in *pin);
 

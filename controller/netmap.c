@@ -92,6 +92,15 @@ netmap_find_network(const struct netmap *netmap, const struct uuid *uuid)
     return NULL;
 }
 
+/* Returns the one of 'a', which may be NULL, and 'b' that is to be named, so
+ * that a status does not depend on the order in which we look at networks. */
+const struct netmap_network *
+netmap_first_network(const struct netmap_network *a,
+                     const struct netmap_network *b)
+{
+    return a && uuid_compare_3way(&a->uuid, &b->uuid) < 0 ? a : b;
+}
+
 struct netmap_network *
 netmap_find_network_by_zone(const struct netmap *netmap, uint16_t zone)
 {

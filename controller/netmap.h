@@ -124,6 +124,8 @@ struct netmap_network *netmap_find_network(const struct netmap *,
                                            const struct uuid *);
 struct netmap_network *netmap_find_network_by_zone(const struct netmap *,
                                                    uint16_t zone);
+const struct netmap_network *netmap_first_network(
+    const struct netmap_network *, const struct netmap_network *);
 struct netmap_service *netmap_find_service(const struct netmap *,
                                            const struct uuid *);
 struct netmap_service *netmap_find_service_by_identity(const struct netmap *,

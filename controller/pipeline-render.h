@@ -222,11 +222,10 @@ meter(struct renderer *r, enum pipeline_meter id)
 }
 
 static inline void
-to_controller(struct renderer *r, enum pipeline_packet_in kind,
-              uint16_t max_len)
+to_controller(struct renderer *r, enum packet_in_type type, uint16_t max_len)
 {
     struct ofpact_controller *oc = ofpact_put_CONTROLLER(&r->spec.ofpacts);
-    uint8_t userdata = kind;
+    uint8_t userdata = type;
 
     oc->max_len = max_len;
     oc->controller_id = PIPELINE_CONTROLLER_ID;
@@ -246,7 +245,7 @@ audit_copy(struct renderer *r)
 
     ofpact_put_CLONE(&r->spec.ofpacts);
     meter(r, PIPELINE_METER_AUDIT);
-    to_controller(r, PIPELINE_PACKET_IN_AUDIT, 128);
+    to_controller(r, PACKET_IN_AUDIT, 128);
 
     struct ofpact_nest *clone = ofpbuf_at_assert(&r->spec.ofpacts, ofs,
                                                  sizeof *clone);

@@ -395,7 +395,7 @@ render_nd_reply(struct renderer *r)
     match_nd(begin(r, PIPELINE_PEER_MATCH, 100), ND_NEIGHBOR_SOLICIT);
     if (r->pipeline->nd_packet_in) {
         meter(r, PIPELINE_METER_ND);
-        to_controller(r, PIPELINE_PACKET_IN_ND, UINT16_MAX);
+        to_controller(r, PACKET_IN_ND, UINT16_MAX);
         finish(r);
         return;
     }

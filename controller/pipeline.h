@@ -56,9 +56,9 @@ enum pipeline_meter {
 #define PIPELINE_METER_AUDIT_RATE 100
 
 /* First byte of the userdata of packet-ins. */
-enum pipeline_packet_in {
-    PIPELINE_PACKET_IN_ND = 1,      /* Answer this Neighbor Solicitation. */
-    PIPELINE_PACKET_IN_AUDIT = 2    /* Log this packet. */
+enum packet_in_type {
+    PACKET_IN_ND = 1,           /* Answer this Neighbor Solicitation. */
+    PACKET_IN_AUDIT = 2         /* Log this packet. */
 };
 
 /* OpenFlow controller id of our connections, so that packet-ins never go to

@@ -100,14 +100,6 @@ check_in_network(const struct netmap_network *network, const char *what,
     return NULL;
 }
 
-/* Returns the one of 'a', which may be NULL, and 'b' that is to be named, so
- * that a status does not depend on the order in which we look at networks. */
-static const struct netmap_network *
-first_network(const struct netmap_network *a, const struct netmap_network *b)
-{
-    return a && uuid_compare_3way(&a->uuid, &b->uuid) < 0 ? a : b;
-}
-
 static bool
 networks_overlap(const struct netmap_network *a,
                  const struct netmap_network *b)
@@ -173,7 +165,7 @@ check_subnets(const struct netmap *netmap,
     HMAP_FOR_EACH (other, hmap_node, &netmap->networks) {
         if (!strcmp(other->bridge, network->bridge)
             && networks_overlap(network, other)) {
-            first = first_network(first, other);
+            first = netmap_first_network(first, other);
         }
     }
     return first ? xasprintf("its subnets overlap those of network %s on the "
