@@ -354,6 +354,9 @@ sandbox_start() {
     sandbox_add_bridge "$SANDBOX_BRIDGE"
     if [ "$SANDBOX_FASTPATH,$SANDBOX_BASTION" = yes,yes ]; then
         sandbox_run bastionctl set bastion . options:fast-path=true
+    elif [ "$SANDBOX_DATAPATH,$SANDBOX_BASTION" = system,yes ]; then
+        # Its ports would be on the fast path as they are.
+        sandbox_run bastionctl set bastion . options:fast-path=false
     fi
 }
 
