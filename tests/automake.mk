@@ -142,7 +142,9 @@ SYSTEM_TESTS = \
 	tests/platforms/docker.sh \
 	tests/platforms/kubernetes.sh \
 	tests/system/control-plane-attack.sh \
+	tests/system/control-plane-attack-fastpath.sh \
 	tests/system/discovery.sh \
+	tests/system/discovery-fastpath.sh \
 	tests/system/fastpath.sh \
 	tests/system/fastpath-direct.sh \
 	tests/system/fastpath-repair.sh \
@@ -150,9 +152,13 @@ SYSTEM_TESTS = \
 	tests/system/observer.sh \
 	tests/system/ovs-baseline.sh \
 	tests/system/policy.sh \
+	tests/system/policy-fastpath.sh \
 	tests/system/restart.sh \
+	tests/system/restart-fastpath.sh \
 	tests/system/spoof-matrix.sh \
+	tests/system/spoof-matrix-fastpath.sh \
 	tests/system/tamper.sh \
+	tests/system/tamper-fastpath.sh \
 	tests/system/user.sh
 EXTRA_DIST += \
 	$(SYSTEM_TESTS) \

@@ -1,0 +1,6 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# restart.sh with the fast path on.
+
+SANDBOX_FASTPATH=yes exec bash "$abs_top_srcdir/tests/system/restart.sh" "$@"
