@@ -86,6 +86,7 @@ FUZZ_SECONDS = 30
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz-bpf-parse \
 	tests/fuzz/fuzz-cni \
+	tests/fuzz/fuzz-docker \
 	tests/fuzz/fuzz-kubernetes \
 	tests/fuzz/fuzz-of-switch \
 	tests/fuzz/fuzz-packet-in \
@@ -115,6 +116,11 @@ tests_fuzz_fuzz_bpf_parse_SOURCES = \
 	$(fuzz_driver)
 tests_fuzz_fuzz_bpf_parse_LDADD = controller/libbastion-controller.la
 tests_fuzz_fuzz_bpf_parse_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_docker_SOURCES = tests/fuzz/fuzz-docker.c $(fuzz_driver)
+tests_fuzz_fuzz_docker_CPPFLAGS = $(AM_CPPFLAGS) -Ujson_object_put
+tests_fuzz_fuzz_docker_CFLAGS = $(AM_CFLAGS) $(JSON_C_CFLAGS)
+tests_fuzz_fuzz_docker_LDADD = manager/libcollectors.la $(JSON_C_LIBS)
+tests_fuzz_fuzz_docker_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_of_switch_SOURCES = \
 	tests/fuzz/fuzz-of-switch.c $(fuzz_driver)
 tests_fuzz_fuzz_of_switch_LDADD = controller/libbastion-controller.la
@@ -212,7 +218,8 @@ unit_manager_tests = \
 	tests/test-manager-json
 check_PROGRAMS += $(unit_manager_tests)
 TESTS += $(unit_manager_tests)
-EXTRA_DIST += tests/manager/http-server.py
+TESTS += tests/platforms/docker-faults
+EXTRA_DIST += tests/manager/http-server.py tests/platforms/docker-faults
 tests_test_manager_http_SOURCES = tests/test-manager-http.c
 tests_test_manager_http_CFLAGS = \
 	$(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBEVENT_CFLAGS)
