@@ -39,11 +39,13 @@ host_names_init(struct host_names *names, const char *container_id,
     snprintf(names->veth, sizeof names->veth, "bv%s", names->port + 2);
 }
 
+#define DISABLE_IPV6 "/proc/sys/net/ipv6/conf/%s/disable_ipv6"
+
 /* Without IPv6, there is nothing to turn off. */
 static int
 disable_ipv6(const char *name)
 {
-    char *file = xasprintf("/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+    char *file = xasprintf(DISABLE_IPV6, name);
     int fd = open(file, O_WRONLY | O_CLOEXEC);
     int error = fd < 0 ? errno : 0;
 

@@ -38,12 +38,14 @@ struct link_ns {
 
 /* Namespaces. */
 
+#define OWN_NETNS "/proc/thread-self/ns/net"
+
 /* Makes a socket in the namespace 'fd', in which this thread is for as long
  * as that takes. */
 static int
 create_socket(int fd, struct nl_sock **sockp)
 {
-    int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    int own = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
     if (own < 0) {
         return errno;
     }
@@ -65,8 +67,7 @@ link_ns_open(const char *path, struct link_ns **nsp)
     struct link_ns *ns = xzalloc(sizeof *ns);
     int error = 0;
 
-    ns->fd = open(path ? path : "/proc/thread-self/ns/net",
-                  O_RDONLY | O_CLOEXEC);
+    ns->fd = open(path ? path : OWN_NETNS, O_RDONLY | O_CLOEXEC);
     if (ns->fd < 0) {
         error = errno;
     } else {

@@ -74,8 +74,6 @@ plugin_forget(struct plugin *plugin, const char *container_id,
     struct bridge_info info;
     struct host_names names;
 
-    /* The row first: without a port, the container could come up on another
-     * node under this one's identity. */
     struct cni_error *error = bridge_info_read(plugin->ovs, NULL, deadline,
                                                &info);
     if (!error) {
@@ -109,9 +107,10 @@ plugin_catch_up(struct plugin *plugin)
 {
     const char *dir = plugin->conf->state_dir;
     struct svec keys = SVEC_EMPTY_INITIALIZER;
+    bool away = false;
 
     pending_list(dir, &keys);
-    for (size_t i = 0; i < keys.n; i++) {
+    for (size_t i = 0; i < keys.n && !away; i++) {
         char *container_id;
         const char *ifname = split_key(keys.names[i], &container_id);
         struct cni_error *error = plugin_forget(plugin, container_id, ifname);
@@ -119,42 +118,59 @@ plugin_catch_up(struct plugin *plugin)
         if (!error) {
             pending_remove(dir, container_id, ifname);
         }
+        away = error && error->code == CNI_ERR_TRY_AGAIN;
         cni_error_destroy(error);
         free(container_id);
     }
     svec_destroy(&keys);
 }
 
-/* Deletes the interfaces of the host, but none that ovs-vswitchd has made. */
+/* Deletes interface 'name' of the host, but none that ovs-vswitchd has
+ * made. */
 static struct cni_error *
-delete_links(const struct host_names *names)
+delete_link(const char *name)
 {
     struct link_ns *host;
     int error = link_ns_open(NULL, &host);
 
     if (!error) {
-        error = link_delete_veth(host, names->veth);
-        if (!error || error == ENODEV) {
-            error = link_delete_veth(host, names->port);
-        }
+        error = link_delete_veth(host, name);
     }
     link_ns_close(host);
-    return system_error(error == ENODEV ? 0 : error, "deleting",
-                        names->veth);
+    return system_error(error == ENODEV ? 0 : error, "deleting", name);
+}
+
+/* Forgets the attachment of 'container_id' and 'ifname' with 'forget' and
+ * deletes its interfaces, in an order in which Open vSwitch misses none. */
+static struct cni_error *
+detach(struct plugin *plugin, const char *container_id, const char *ifname,
+       struct cni_error *(*forget)(struct plugin *, const char *container_id,
+                                   const char *ifname))
+{
+    struct cni_error *error = NULL;
+    struct host_names names;
+
+    host_names_init(&names, container_id, ifname);
+    if (plugin->conf->ipam_type) {
+        error = delete_link(names.veth);
+    }
+    error = cni_error_first(error, forget(plugin, container_id, ifname));
+    if (plugin->conf->ipam_type) {
+        error = cni_error_first(error, delete_link(names.port));
+    }
+    return error;
 }
 
 /* A database that is away is no reason to keep the container: it is written
  * down instead. */
 static struct cni_error *
-forget_or_write_down(struct plugin *plugin)
+forget_or_write_down(struct plugin *plugin, const char *container_id,
+                     const char *ifname)
 {
-    const struct cni_request *request = plugin->request;
-    struct cni_error *error = plugin_forget(plugin, request->container_id,
-                                            request->ifname);
+    struct cni_error *error = plugin_forget(plugin, container_id, ifname);
 
     if (error && error->code == CNI_ERR_TRY_AGAIN
-        && !pending_add(plugin->conf->state_dir, request->container_id,
-                        request->ifname)) {
+        && !pending_add(plugin->conf->state_dir, container_id, ifname)) {
         cni_error_destroy(error);
         error = NULL;
     }
@@ -173,12 +189,10 @@ run_ipam(const struct plugin *plugin, const char *command)
 static struct cni_error *
 plugin_del(struct plugin *plugin)
 {
-    struct cni_error *error = NULL;
+    struct cni_error *error = detach(plugin, plugin->request->container_id,
+                                     plugin->request->ifname,
+                                     forget_or_write_down);
 
-    if (plugin->conf->ipam_type) {
-        error = delete_links(&plugin->names);
-    }
-    error = cni_error_first(error, forget_or_write_down(plugin));
     if (!error) {
         plugin_catch_up(plugin);
     }
@@ -194,16 +208,11 @@ collect_garbage(struct plugin *plugin, const struct svec *keys)
 
     for (size_t i = 0; i < keys->n; i++) {
         if (!svec_contains(&plugin->conf->valid_attachments, keys->names[i])) {
-            struct host_names names;
             char *container_id;
             const char *ifname = split_key(keys->names[i], &container_id);
 
-            host_names_init(&names, container_id, ifname);
-            error = cni_error_first(error, plugin_forget(plugin, container_id,
-                                                         ifname));
-            if (plugin->conf->ipam_type) {
-                error = cni_error_first(error, delete_links(&names));
-            }
+            error = cni_error_first(error, detach(plugin, container_id, ifname,
+                                                  plugin_forget));
             free(container_id);
         }
     }

@@ -11,8 +11,8 @@
  *
  *     kernel datapath     The host's end is the port.
  *
- *     userspace datapath  The port is an internal interface, a shadow port (see
- *                         Documentation/howto/fast-path.rst), because the
+ *     userspace datapath  The port is an internal interface, a shadow port
+ *                         (see Documentation/howto/fast-path.rst), because the
  *                         host's network stack would otherwise see everything
  *                         that the container sends.  Filters connect it to the
  *                         host's end; if the fast path's programs are attached
@@ -48,8 +48,9 @@ struct plugin {
     struct ovsdb_client *bastion;
 };
 
-/* Executes 'request' with the configuration 'conf', parsed from 'text'.  Stores
- * what there is to print in '*output', or NULL; the caller must free it. */
+/* Executes 'request' with the configuration 'conf', parsed from 'text'.
+ * Stores what there is to print in '*output', or NULL; the caller must free
+ * it. */
 struct cni_error *plugin_run(const struct cni_request *request,
                              const struct netconf *conf, const char *text,
                              struct json **output)

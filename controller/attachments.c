@@ -316,8 +316,9 @@ attachment_create(void)
     return a;
 }
 
-/* A logical port's name says it all; otherwise it takes the container or pod,
- * and the interface in it. */
+/* A logical port's name says it all; otherwise it takes the pod or container,
+ * and the interface in it.  bastion-cni waits for its port to be published, so
+ * nobody else's may be taken for the same. */
 static char *
 make_key(const struct attachment *a)
 {
@@ -326,6 +327,8 @@ make_key(const struct attachment *a)
     const char *ifname = smap_get_def(&a->external_ids, "ifname", "");
 
     return (iface_id ? xasprintf("iface-id %s", iface_id)
+            : !strcmp(a->convention, "bastion")
+            ? xasprintf("container %s %s", a->container_id, ifname)
             : a->pod_name[0] ? xasprintf("pod %s/%s %s", a->pod_namespace,
                                          a->pod_name, ifname)
             : uid[0] ? xasprintf("uid %s %s", uid, ifname)

@@ -27,8 +27,8 @@
  * utilities/ovs-docker; os-vif, vif_plug_ovs/ovsdb/ovsdb_lib.py.)
  *
  * Nothing that is said here opens anything; it only helps to find the
- * container.  Whoever may write to the database may lie, and a value that makes
- * no sense is left out.
+ * container.  Whoever may write to the database may lie, and a value that
+ * makes no sense is left out.
  *
  * All the functions are pure, hence safe in any thread. */
 

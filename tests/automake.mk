@@ -143,6 +143,7 @@ check-fuzz: $(FUZZ_TARGETS)
 # System tests.
 SYSTEM_TESTS = \
 	tests/system/bpf-kernels.sh \
+	tests/platforms/cni-kernel.sh \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
 	tests/platforms/docker.sh \

@@ -307,6 +307,13 @@ test_duplicates(void **state OVS_UNUSED)
     check_select(different, 1, "b");
     check_select(different, 0, "");
 
+    /* Two containers that call themselves the same. */
+    const struct port_spec same_pod[] = {
+        { "a", "container-id=1 pod-name=p ifname=eth0", 1, true },
+        { "b", "container-id=2 pod-name=p ifname=eth0", 2, false },
+    };
+    check_select(same_pod, ARRAY_SIZE(same_pod), "a b");
+
     /* A sandbox that is being replaced: OVN knows which is the later. */
     const struct port_spec installed[] = {
         { "old", "iface-id=n_p sandbox=1 ovn-installed-ts=1000", 9, false },

@@ -50,7 +50,7 @@ class Container:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ).returncode == 0
 
-    def ping(self, address, timeout=2):
+    def ping(self, address, timeout=5):
         return self.exec("ping", "-n", "-c", "1", "-W", str(timeout), address)
 
     def environment(self, command):
