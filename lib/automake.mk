@@ -9,6 +9,7 @@ lib_libbastion_la_SOURCES = \
 	lib/address.c \
 	lib/address.h \
 	lib/drop-reason.c \
+	lib/ovs-daemon.h \
 	lib/peer.c \
 	lib/peer.h \
 	lib/policy.c \

@@ -4,7 +4,8 @@
 #
 # Finds an Open vSwitch source tree and the tree it was built in.  Without
 # --with-ovs-source, build-aux/ovs-tree builds one from the distribution's
-# source package.  Substitutes OVS_SRCDIR, OVS_BUILDDIR and OVS_LIBDIR.
+# source package.  Substitutes OVS_SRCDIR, OVS_BUILDDIR,
+# OVS_LIBDIR and OVS_CPPFLAGS.
 AC_DEFUN([BASTION_CHECK_OVS],
   [AC_ARG_WITH([ovs-source],
      [AS_HELP_STRING([--with-ovs-source=DIR],
@@ -48,6 +49,15 @@ AC_DEFUN([BASTION_CHECK_OVS],
      [AC_MSG_RESULT([no])
       AC_MSG_ERROR([configure Open vSwitch with
         CPPFLAGS=-Djson_object_put=ovs_json_object_put])])
+
+   # Open vSwitch's copy of a kernel header, which is used if the system's lacks
+   # what Open vSwitch needs, lacks what we need, which the system's has.
+   OVS_CPPFLAGS=-DHAVE_TCA_FLOWER_KEY_ENC_FLAGS_MASK=1
+   # See lib/ovs-daemon.h.
+   AS_IF([grep 'daemonize_start(bool [[a-z_]]*, bool' \
+            "$OVS_SRCDIR/lib/daemon.h" >/dev/null],
+     [AS_VAR_APPEND([OVS_CPPFLAGS], [" -DOVS_DAEMON_ASKS_FOR_HARDWARE"])])
+   AC_SUBST([OVS_CPPFLAGS])
    AC_SUBST([OVS_SRCDIR])
    AC_SUBST([OVS_BUILDDIR])
    AC_SUBST([OVS_LIBDIR])])

@@ -11,9 +11,9 @@
 
 #include "bastion/version.h"
 #include "command-line.h"
-#include "daemon.h"
 #include "dirs.h"
 #include "fatal-signal.h"
+#include "lib/ovs-daemon.h"
 #include "manager/event-loop.h"
 #include "manager/platforms.h"
 #include "memory.h"
@@ -53,12 +53,12 @@ main(int argc, char *argv[])
     service_start(&argc, &argv);
     parse_options(argc, argv, &options);
     fatal_ignore_sigpipe();
-    daemon_become_new_user(false);
+    ovs_daemon_become_new_user();
 
     /* The pid file is nobody else's business; the control socket gets the
      * permissions that it has in Open vSwitch. */
     mode_t default_umask = umask(077);
-    daemonize_start(false);
+    ovs_daemonize_start();
 
     umask(default_umask);
     int error = unixctl_server_create(options.unixctl_path, &unixctl);

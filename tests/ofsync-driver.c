@@ -17,10 +17,10 @@
 #include "controller/flow-table.h"
 #include "controller/nd-responder.h"
 #include "controller/of-switch.h"
-#include "daemon.h"
 #include "dp-packet.h"
 #include "dummy.h"
 #include "fatal-signal.h"
+#include "lib/ovs-daemon.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "openvswitch/ofp-actions.h"
@@ -440,7 +440,7 @@ main(int argc, char *argv[])
     const char *listen = parse_options(argc, argv);
     fatal_ignore_sigpipe();
     timeval_dummy_register();
-    daemonize_start(false);
+    ovs_daemonize_start();
 
     flow_table_init(&d.table);
     int error = pvconn_open(listen, OF_SWITCH_VERSIONS, 0, &pvconn);
