@@ -26,7 +26,8 @@ DOC_PAGES = \
 	Documentation/reference/bastionctl-policy.rst \
 	Documentation/reference/database.rst \
 	Documentation/reference/drop-reasons.rst \
-	Documentation/reference/flow-tables.rst
+	Documentation/reference/flow-tables.rst \
+	Documentation/reference/ovs-options.rst
 EXTRA_DIST += $(DOC_PAGES) Documentation/conf.py
 EXTRA_DIST += \
 	build-aux/check-docs \

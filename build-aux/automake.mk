@@ -5,7 +5,6 @@
 
 EXTRA_DIST += \
 	build-aux/build \
-	build-aux/check-ovs-patches \
 	build-aux/cnitool \
 	build-aux/install-deps \
 	build-aux/ovs-tree \

@@ -12,8 +12,10 @@ EXTRA_DIST += \
 	ovs-patches/3.1/0006-ovs-vswitchd-Add-command-bastion-show.patch \
 	ovs-patches/3.1/series \
 	ovs-patches/3.1/tests \
+	ovs-patches/3.1/touched \
 	ovs-patches/3.5/0001-netdev-linux-Add-an-eBPF-receive-filter.patch \
 	ovs-patches/3.5/0002-netdev-linux-Add-statistics-of-packets-that-bypass-u.patch \
 	ovs-patches/3.5/0003-ovs-vswitchd-Add-command-bastion-show.patch \
 	ovs-patches/3.5/series \
-	ovs-patches/3.5/tests
+	ovs-patches/3.5/tests \
+	ovs-patches/3.5/touched

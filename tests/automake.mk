@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/bench/kubernetes \
 	tests/bench/kubernetes.py \
 	tests/check-sanitizers \
+	tests/ovs-patches \
 	tests/run \
 	tests/run-system-test \
 	tests/vm/run
