@@ -4,11 +4,60 @@
 
 #include "manager/kubernetes-model.h"
 
+#include <string.h>
+
+#include "lib/peer.h"
+#include "sha1.h"
 #include "util.h"
 
 /* Makes room for one more element at the end of 'ARRAY' of 'N'. */
 #define GROW(ARRAY, N) \
     ((ARRAY) = xrealloc(ARRAY, ((N) + 1) * sizeof *(ARRAY)), &(ARRAY)[(N)++])
+
+/* Returns 'text' with each character that a name must not have replaced, and
+ * at most 'max_len' long. */
+static char *
+sanitize(const char *text, size_t max_len)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    char *s = xmemdup0(text, MIN(strlen(text), max_len));
+
+    for (char *p = s; *p; p++) {
+        if (!strchr(good, *p) || (p == s && (*p == '.' || *p == '-'))) {
+            *p = '_';
+        }
+    }
+    return s;
+}
+
+/* A namespace's name has no dots, so that those of different namespaces have
+ * different beginnings up to the first dot.  That a namespace is called
+ * otherwise is not possible in Kubernetes; if it is told so nevertheless, the
+ * hash keeps names apart. */
+char *
+k8s_make_name(const char *namespace, const char *readable, const char *unique,
+              bool readable_is_unique)
+{
+    char *error = name_check(readable);
+    char *name;
+
+    if (!error && readable_is_unique && !strchr(namespace, '.')) {
+        return xstrdup(readable);
+    }
+    free(error);
+
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    sha1_bytes(unique, strlen(unique), digest);
+
+    char hex[SHA1_HEX_DIGEST_LEN + 1];
+    sha1_to_hex(digest, hex);
+
+    char *s = sanitize(readable, 200);
+    name = xasprintf("%s%s-%.16s", s, strchr(s, '.') ? "" : ".", hex);
+    free(s);
+    return name;
+}
 
 void
 k8s_selector_init(struct k8s_selector *selector)
@@ -85,11 +134,16 @@ struct k8s_pod *
 k8s_pod_create(const char *namespace, const char *name)
 {
     struct k8s_pod *pod = xzalloc(sizeof *pod);
+    char *readable = xasprintf("%s.%s", namespace, name);
+    char *unique = xasprintf("%s/%s", namespace, name);
 
     pod->namespace = xstrdup(namespace);
     pod->name = xstrdup(name);
+    pod->container = k8s_make_name(namespace, readable, unique, true);
     smap_init(&pod->labels);
     sset_init(&pod->ips);
+    free(unique);
+    free(readable);
     return pod;
 }
 
@@ -105,6 +159,7 @@ k8s_pod_destroy(struct k8s_pod *pod)
         smap_destroy(&pod->labels);
         free(pod->depends_on);
         free(pod->node);
+        free(pod->container);
         free(pod->name);
         free(pod->namespace);
         free(pod);

@@ -26,6 +26,12 @@
 #include "smap.h"
 #include "sset.h"
 
+/* Returns a name that name_check() takes and that says 'readable' as far as
+ * possible: exactly, if that is valid and 'readable_is_unique'.  Different
+ * 'unique' make different names. */
+char *k8s_make_name(const char *namespace, const char *readable,
+                    const char *unique, bool readable_is_unique);
+
 /* Selectors of labels. */
 
 enum k8s_operator {
@@ -65,6 +71,7 @@ struct k8s_port {
 struct k8s_pod {
     char *namespace;
     char *name;
+    char *container;            /* What the container is called. */
     char *node;                 /* NULL if not scheduled yet. */
     char *depends_on;           /* Annotation "bastion/depends-on", or NULL. */
     bool host_network;          /* Shares the addresses of its node. */

@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "hash.h"
-#include "lib/peer.h"
 #include "openvswitch/dynamic-string.h"
-#include "sha1.h"
 #include "util.h"
 
 /* What policies look at
@@ -151,7 +149,10 @@ put_label(struct ds *signature, const struct k8s_pod *pod, const char *key,
     const char *value = smap_get(&pod->labels, key);
 
     if (value && sset_contains(&word->values, value)) {
-        ds_put_format(signature, "\n%s=%s", key, value);
+        ds_put_char(signature, '\n');
+        ds_put_cstr(signature, key);
+        ds_put_char(signature, '=');
+        ds_put_cstr(signature, value);
     } else if (value && word->presence) {
         ds_put_format(signature, "\n%s", key);
     }
@@ -160,14 +161,15 @@ put_label(struct ds *signature, const struct k8s_pod *pod, const char *key,
 static void
 put_port(struct ds *signature, const struct k8s_pod *pod, const char *port)
 {
+    const char *name = strchr(port, '/') + 1;
+    int nw_proto = atoi(port);
+
     for (size_t i = 0; i < pod->n_ports; i++) {
         const struct k8s_port *p = &pod->ports[i];
-        char *text = xasprintf("%d/%s", p->nw_proto, p->name);
 
-        if (!strcmp(text, port)) {
-            ds_put_format(signature, "\n:%s:%d", text, p->number);
+        if (p->nw_proto == nw_proto && !strcmp(p->name, name)) {
+            ds_put_format(signature, "\n:%s:%d", port, p->number);
         }
-        free(text);
     }
 }
 
@@ -288,15 +290,17 @@ get_class(struct pod_classes *classes, struct pod_namespace *namespace,
     }
 
     char *readable = describe(pod, words, n);
+    char *name = k8s_make_name(namespace->name, readable, signature,
+                               !strcmp(signature, namespace->name));
 
     class = xzalloc(sizeof *class);
     class->signature = xstrdup(signature);
-    class->name = pod_name_make(namespace->name, readable, signature,
-                                !strcmp(signature, namespace->name));
+    class->service = xasprintf("%s/%s", classes->network, name);
     class->namespace = namespace;
     class->pod = pod;
     hmap_insert(&namespace->classes, &class->node, hash);
     classes->n++;
+    free(name);
     free(readable);
     return class;
 }
@@ -347,9 +351,11 @@ pod_classes_init(struct pod_classes *classes,
     struct ds signature = DS_EMPTY_INITIALIZER;
     const struct shash_node *node;
 
+    classes->network = options->network;
     shash_init(&classes->namespaces);
-    shash_init(&classes->pods);
-    classes->n = 0;
+    classes->n = classes->n_members = 0;
+    classes->members = xmalloc(shash_count(&cluster->objects[K8S_PODS])
+                               * sizeof *classes->members);
     add_words(classes, cluster, options);
     SHASH_FOR_EACH (node, &classes->namespaces) {
         const struct pod_namespace *namespace = node->data;
@@ -384,9 +390,11 @@ pod_classes_init(struct pod_classes *classes,
         if (options->depends_on && pod->depends_on) {
             ds_put_format(&signature, "\n@%s", pod->depends_on);
         }
-        shash_add(&classes->pods, node->name,
-                  get_class(classes, namespace, ds_cstr(&signature), pod,
-                            words, n));
+        classes->members[classes->n_members++] = (struct pod_member) {
+            .pod = pod,
+            .class = get_class(classes, namespace, ds_cstr(&signature), pod,
+                               words, n),
+        };
     }
 
     ds_destroy(&signature);
@@ -408,7 +416,7 @@ pod_classes_destroy(struct pod_classes *classes)
 
         HMAP_FOR_EACH_POP (class, node, &namespace->classes) {
             free(class->signature);
-            free(class->name);
+            free(class->service);
             free(class);
         }
         hmap_destroy(&namespace->classes);
@@ -416,7 +424,7 @@ pod_classes_destroy(struct pod_classes *classes)
         free(namespace->words);
     }
     shash_destroy_free_data(&classes->namespaces);
-    shash_destroy(&classes->pods);
+    free(classes->members);
 }
 
 /* Labels of a namespace that is not known (yet) match nothing that looks at
@@ -428,49 +436,4 @@ pod_namespace_matches(const struct pod_namespace *namespace,
     return (namespace->object
             ? k8s_selector_matches(selector, &namespace->object->labels)
             : !selector->malformed && !selector->n);
-}
-
-/* Returns 'text' with each character that a name must not have replaced, and
- * at most 'max_len' long. */
-static char *
-sanitize(const char *text, size_t max_len)
-{
-    static const char good[] = "abcdefghijklmnopqrstuvwxyz"
-                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    char *s = xmemdup0(text, MIN(strlen(text), max_len));
-
-    for (char *p = s; *p; p++) {
-        if (!strchr(good, *p) || (p == s && (*p == '.' || *p == '-'))) {
-            *p = '_';
-        }
-    }
-    return s;
-}
-
-/* A namespace's name has no dots, so that those of different namespaces have
- * different beginnings up to the first dot.  That a namespace is called
- * otherwise is not possible in Kubernetes; if it is told so nevertheless, the
- * hash keeps names apart. */
-char *
-pod_name_make(const char *namespace, const char *readable, const char *unique,
-              bool readable_is_unique)
-{
-    char *error = name_check(readable);
-    char *name;
-
-    if (!error && readable_is_unique && !strchr(namespace, '.')) {
-        return xstrdup(readable);
-    }
-    free(error);
-
-    uint8_t digest[SHA1_DIGEST_SIZE];
-    sha1_bytes(unique, strlen(unique), digest);
-
-    char hex[SHA1_HEX_DIGEST_LEN + 1];
-    sha1_to_hex(digest, hex);
-
-    char *s = sanitize(readable, 200);
-    name = xasprintf("%s%s-%.16s", s, strchr(s, '.') ? "" : ".", hex);
-    free(s);
-    return name;
 }

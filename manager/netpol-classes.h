@@ -38,7 +38,7 @@
 struct pod_class {
     struct hmap_node node;      /* In pod_namespace's 'classes'. */
     char *signature;            /* What the pods have in common. */
-    char *name;                 /* Of the service, without the network. */
+    char *service;              /* "NETWORK/SERVICE". */
     struct pod_namespace *namespace;
     const struct k8s_pod *pod;  /* Any of them. */
 
@@ -55,17 +55,24 @@ struct pod_namespace {
 
 /* What else policies look at. */
 struct pod_class_options {
+    const char *network;        /* That all pods are in. */
     bool depends_on;            /* Annotations of pods. */
     bool services;              /* Selectors and endpoints of services. */
     const struct sset *namespaces;      /* NULL for all. */
 };
 
+struct pod_member {
+    const struct k8s_pod *pod;
+    struct pod_class *class;
+};
+
 struct pod_classes {
+    const char *network;
     struct shash namespaces;    /* Name -> struct pod_namespace. */
     size_t n;
 
-    /* "NAMESPACE/NAME" -> struct pod_class, of the pods that are in one. */
-    struct shash pods;
+    struct pod_member *members; /* The pods that are in a class. */
+    size_t n_members;
 };
 
 void pod_classes_init(struct pod_classes *, const struct k8s_cluster *,
@@ -74,11 +81,5 @@ void pod_classes_destroy(struct pod_classes *);
 
 bool pod_namespace_matches(const struct pod_namespace *,
                            const struct k8s_selector *);
-
-/* Returns a name that name_check() takes and that says 'readable' as far as
- * possible: exactly, if that is valid and 'readable_is_unique'.  Different
- * 'unique' make different names. */
-char *pod_name_make(const char *namespace, const char *readable,
-                    const char *unique, bool readable_is_unique);
 
 #endif /* manager/netpol-classes.h */

@@ -91,18 +91,11 @@ class_list_add_all(struct netpol_compiler *c, struct class_list *list,
 }
 
 static void
-put_services(const struct netpol_compiler *c, const struct class_list *list,
-             struct sset *services)
+put_services(const struct class_list *list, struct sset *services)
 {
-    struct ds s = DS_EMPTY_INITIALIZER;
-
     for (size_t i = 0; i < list->n; i++) {
-        ds_clear(&s);
-        ds_put_format(&s, "%s/%s", c->options->network,
-                      list->classes[i]->name);
-        sset_add(services, ds_cstr(&s));
+        sset_add(services, list->classes[i]->service);
     }
-    ds_destroy(&s);
 }
 
 /* Blocks of addresses. */
@@ -294,10 +287,10 @@ add_dependency(struct netpol_compiler *c, const char *key,
     const char *policy;
 
     d->direction = direction;
-    put_services(c, &ends->near, &near->services);
+    put_services(&ends->near, &near->services);
     far->any = ends->any;
     if (!ends->any) {
-        put_services(c, &ends->far, &far->services);
+        put_services(&ends->far, &far->services);
         put_blocks(&ends->blocks, far);
     }
     SSET_FOR_EACH (policy, policies) {
@@ -556,6 +549,21 @@ find_clients(struct netpol_compiler *c, const struct k8s_service *service,
     }
 }
 
+static void
+add_endpoints(struct netpol_compiler *c, const struct k8s_endpoints *e,
+              struct class_list *servers)
+{
+    for (size_t i = 0; i < c->classes.n_members; i++) {
+        const struct pod_member *member = &c->classes.members[i];
+
+        if (!strcmp(member->pod->namespace, e->namespace)
+            && sset_contains(&e->pods, member->pod->name)
+            && !member->class->isolated[K8S_INGRESS]) {
+            class_list_add(c, servers, member->class);
+        }
+    }
+}
+
 /* Finds the classes of pods behind 'service'. */
 static void
 find_servers(struct netpol_compiler *c, const struct k8s_service *service,
@@ -579,20 +587,10 @@ find_servers(struct netpol_compiler *c, const struct k8s_service *service,
 
     SHASH_FOR_EACH (node, &c->cluster->objects[K8S_ENDPOINTS]) {
         const struct k8s_endpoints *e = node->data;
-        const char *name;
 
-        if (!e->service || strcmp(e->service, service->name)
-            || strcmp(e->namespace, service->namespace)) {
-            continue;
-        }
-        SSET_FOR_EACH (name, &e->pods) {
-            char *key = xasprintf("%s/%s", e->namespace, name);
-
-            class = shash_find_data(&c->classes.pods, key);
-            if (class && !class->isolated[K8S_INGRESS]) {
-                class_list_add(c, servers, class);
-            }
-            free(key);
+        if (e->service && !strcmp(e->service, service->name)
+            && !strcmp(e->namespace, service->namespace)) {
+            add_endpoints(c, e, servers);
         }
     }
 }
@@ -666,28 +664,23 @@ add_class(struct netpol_compiler *c, const struct pod_class *class)
     bool all = c->options->mode == NETPOL_ZERO_TRUST;
     bool ingress = all || class->isolated[K8S_INGRESS];
     bool egress = all || class->isolated[K8S_EGRESS];
-    char *service = xasprintf("%s/%s", c->options->network, class->name);
 
-    desired_add_service(c->desired, service)->isolate
+    desired_add_service(c->desired, class->service)->isolate
         = ((ingress ? DESIRED_ISOLATE_INGRESS : 0)
            | (egress ? DESIRED_ISOLATE_EGRESS : 0));
-    add_node_traffic(c, service, ingress);
-    free(service);
+    add_node_traffic(c, class->service, ingress);
 }
 
 static void
 add_pod(struct netpol_compiler *c, const struct k8s_pod *pod,
         const struct pod_class *class)
 {
-    char *readable = xasprintf("%s.%s", pod->namespace, pod->name);
-    char *unique = xasprintf("%s/%s", pod->namespace, pod->name);
-    char *name = pod_name_make(pod->namespace, readable, unique, true);
-    char *key = xasprintf("%s/%s", c->options->network, name);
+    char *key = xasprintf("%s/%s", c->options->network, pod->container);
     struct desired_container *container = desired_add_container(c->desired,
                                                                 key);
     const char *ip;
 
-    container->service = xasprintf("%s/%s", c->options->network, class->name);
+    container->service = xstrdup(class->service);
     container->pod_namespace = xstrdup(pod->namespace);
     container->pod_name = xstrdup(pod->name);
     container->node = nullable_xstrdup(pod->node);
@@ -695,9 +688,6 @@ add_pod(struct netpol_compiler *c, const struct k8s_pod *pod,
         sset_add(&container->ips, ip);
     }
     free(key);
-    free(name);
-    free(unique);
-    free(readable);
 }
 
 static void
@@ -713,9 +703,8 @@ add_pods(struct netpol_compiler *c)
             add_class(c, class);
         }
     }
-    SHASH_FOR_EACH (node, &c->classes.pods) {
-        add_pod(c, shash_find_data(&c->cluster->objects[K8S_PODS],
-                                   node->name), node->data);
+    for (size_t i = 0; i < c->classes.n_members; i++) {
+        add_pod(c, c->classes.members[i].pod, c->classes.members[i].class);
     }
 }
 
@@ -727,6 +716,7 @@ netpol_compile(const struct k8s_cluster *cluster,
     bool services = (options->mode == NETPOL_ZERO_TRUST
                      && options->clients != NETPOL_CLIENTS_NONE);
     struct pod_class_options class_options = {
+        .network = options->network,
         .depends_on = services,
         .services = services,
         .namespaces = options->namespaces,

@@ -283,6 +283,7 @@ class Runner:
         self.policies = set()
         self.touched_pods = set()
         self.touched_namespaces = set()
+        self.deleted_pods = set()
         self.simulated = kind == "simulate"
         self.api = StandIn() if self.simulated else RealApi()
         if self.simulated:
@@ -350,10 +351,22 @@ class Runner:
             name = action.get("ns") or action.get("namespace")
             self.api.label_namespace(name, action["labels"])
             self.touched_namespaces.add((name, tuple(action["labels"])))
+        elif operation == "delete-pod":
+            self.api.delete_pod(action["pod"])
+            self.deleted_pods.add(action["pod"])
+        elif operation == "create-pod":
+            self.create_pod(action["pod"])
         else:
             raise Failure(f"unknown operation {operation}")
 
+    def create_pod(self, name):
+        self.api.delete_pod(name)
+        self.api.put_pod(pod_object(self.topology, name))
+        self.deleted_pods.discard(name)
+
     def reset(self):
+        for name in list(self.deleted_pods):
+            self.create_pod(name)
         for namespace, name in self.policies:
             self.api.delete_netpol(namespace, name)
         for name, labels in self.touched_pods:
