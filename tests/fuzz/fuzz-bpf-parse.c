@@ -6,6 +6,8 @@
 
 #include <config.h>
 
+#include <string.h>
+
 #include "dp-packet.h"
 #include "flow.h"
 #include "openvswitch/util.h"
@@ -13,6 +15,8 @@
 #include "tests/fuzz/bpf-parse.h"
 #include "tests/fuzz/fuzz.h"
 #include "util.h"
+
+#define NET_IP_ALIGN 2
 
 static void
 check_addresses(const struct bpf_parsed *p, const struct flow *flow)
@@ -93,8 +97,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    /* A copy of the right size shows what is read beyond its end. */
-    uint8_t *frame = xmemdup(data, size);
+    /* A copy of the right size shows what is read beyond its end.  The IP
+     * header is aligned, as in the kernel. */
+    uint8_t *buffer = xmalloc(NET_IP_ALIGN + size);
+    uint8_t *frame = buffer + NET_IP_ALIGN;
+    memcpy(frame, data, size);
     ovs_be16 type = htons(frame[12] << 8 | frame[13]);
     bool v4 = type == htons(ETH_TYPE_IP);
 
@@ -111,6 +118,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_transport(&parsed, &flow, size);
         }
     }
-    free(frame);
+    free(buffer);
     return 0;
 }
