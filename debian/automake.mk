@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	debian/bastion-common.docs \
 	debian/bastion-common.install \
 	debian/bastion-controller.install \
+	debian/bastion-manager.install \
 	debian/bastion-tutorial.install \
 	debian/changelog \
 	debian/clean \

@@ -54,6 +54,7 @@ manager_libmanager_la_LIBADD = \
 	lib/libbastion.la $(LIBEVENT_LIBS) $(CURL_LIBS) $(YAML_LIBS)
 
 sbin_PROGRAMS += manager/bastion-manager
+dist_man_MANS += manager/bastion-manager.8
 manager_bastion_manager_SOURCES = manager/bastion-manager.c
 manager_bastion_manager_LDADD = \
 	manager/libcollectors.la manager/libmanager.la

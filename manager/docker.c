@@ -32,9 +32,9 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
  *
  * The stream of events only says that something has changed: then the networks
  * and the containers, running or not, are listed, which takes two requests and
- * cannot be misunderstood.  What comes while a list is under way makes for another
- * list.  Events are asked for before the first list, so that nothing is
- * missed; and there is a list from time to time in any case.
+ * cannot be misunderstood.  What comes while a list is under way makes for
+ * another list.  Events are asked for before the first list, so that nothing
+ * is missed; and there is a list from time to time in any case.
  *
  * Podman sends the headers of the stream with the first event, so they are not
  * waited for for long. */

@@ -5,9 +5,11 @@
 
 UNITS = \
 	systemd/bastion-controller.service \
+	systemd/bastion-manager.service \
 	systemd/bastion-ovsdb.service
 EXTRA_DIST += \
 	systemd/bastion-controller.service.in \
+	systemd/bastion-manager.service.in \
 	systemd/bastion-ovsdb.service.in
 CLEANFILES += $(UNITS)
 
