@@ -6,6 +6,7 @@ same, so what proves that it went past Open vSwitch is the number of packets
 that the datapath has looked up.
 """
 
+import glob
 import json
 import os
 import re
@@ -59,8 +60,8 @@ def lookups():
 
 def program_drops():
     """Packets that the programs have dropped, by number of the reason."""
-    dump = json.loads(wire.run("bpftool", "-j", "map", "dump", "pinned",
-                               f"{PINS}/counters"))
+    pin, = glob.glob(f"{PINS}/v*/counters")
+    dump = json.loads(wire.run("bpftool", "-j", "map", "dump", "pinned", pin))
     counts = {}
     for entry in dump:
         key = int.from_bytes(bytes(int(b, 16) for b in entry["key"]),
