@@ -22,6 +22,7 @@ DOC_PAGES = \
 	Documentation/internals/testing.rst \
 	Documentation/intro/install/debian.rst \
 	Documentation/intro/install/general.rst \
+	Documentation/performance.rst \
 	Documentation/reference/appctl.rst \
 	Documentation/reference/bastionctl-policy.rst \
 	Documentation/reference/database.rst \
