@@ -44,10 +44,10 @@ k8s_config_load(const char *endpoint, const struct smap *credentials,
         const char *key;
         char **file;
     } files[] = {
-        { "ca-file", &config->ca_file },
-        { "certificate-file", &config->certificate_file },
-        { "key-file", &config->key_file },
-        { "token-file", &config->token_file },
+        { "ca-cert", &config->ca_file },
+        { "certificate", &config->certificate_file },
+        { "private-key", &config->key_file },
+        { "token", &config->token_file },
     };
     for (size_t i = 0; !error && i < ARRAY_SIZE(files); i++) {
         const char *file = smap_get(credentials, files[i].key);

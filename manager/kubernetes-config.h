@@ -9,7 +9,7 @@
  * From what a Platform row says:
  *
  *   - "https://HOST[:PORT]" with the files that the row's credentials name:
- *     "ca-file", "certificate-file", "key-file" and "token-file";
+ *     "ca-cert", "certificate", "private-key" and "token";
  *
  *   - "kubeconfig:PATH", a file as kubectl(1) reads.  Programs that make
  *     credentials, passwords and unchecked certificates are refused;

@@ -4,9 +4,9 @@
  *
  * Usage: kubernetes-driver ENDPOINT [KEY=VALUE...]
  *
- * KEY is that of an option, or of a credential if it ends in "-file", of the
- * Platform row.  Each line on standard input is a command; each command prints
- * lines of which the last is empty:
+ * KEY is that of a credential, a selector or an option of the Platform row.
+ * Each line on standard input is a command; each command prints lines of which
+ * the last is empty:
  *
  *    status      What is in Platform:status, and the statistics.
  *    services    Services with the directions in which they are isolated.
@@ -222,7 +222,8 @@ main(int argc, char *argv[])
             ovs_fatal(0, "%s: not KEY=VALUE", argv[i]);
         }
         *value++ = '\0';
-        smap_add(strstr(argv[i], "-file") ? &credentials
+        smap_add(!strcmp(argv[i], "token") || !strcmp(argv[i], "ca-cert")
+                 ? &credentials
                  : !strcmp(argv[i], "namespaces") ? &selectors : &options,
                  argv[i], value);
     }
