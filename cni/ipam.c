@@ -62,6 +62,10 @@ spawn(const char *name, int input, int output, pid_t *pid)
                                                      STDOUT_FILENO);
         }
         if (!error) {
+            /* Open vSwitch's sockets are none of the plugin's business. */
+            error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+        }
+        if (!error) {
             error = posix_spawn(pid, name, &actions, NULL, argv, environ);
         }
         posix_spawn_file_actions_destroy(&actions);
