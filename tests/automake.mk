@@ -144,6 +144,7 @@ check-fuzz: $(FUZZ_TARGETS)
 # System tests.
 SYSTEM_TESTS = \
 	tests/system/bpf-kernels.sh \
+	tests/system/fastpath-shield.sh \
 	tests/platforms/cni-kernel.sh \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
@@ -203,7 +204,7 @@ unit_lib_tests = \
 check_PROGRAMS += $(unit_lib_tests)
 TESTS += $(unit_lib_tests)
 
-noinst_HEADERS += tests/test-random.h
+noinst_HEADERS += tests/ovs-compat.h tests/test-random.h
 tests_test_address_SOURCES = tests/test-address.c
 tests_test_address_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_test_address_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
