@@ -57,6 +57,13 @@ AC_DEFUN([BASTION_CHECK_OVS],
    AS_IF([grep 'daemonize_start(bool [[a-z_]]*, bool' \
             "$OVS_SRCDIR/lib/daemon.h" >/dev/null],
      [AS_VAR_APPEND([OVS_CPPFLAGS], [" -DOVS_DAEMON_ASKS_FOR_HARDWARE"])])
+   # See tests/ovs-compat.h.
+   AS_IF([grep 'const void \*l7, size_t l7_len, bool' \
+            "$OVS_SRCDIR/lib/flow.h" >/dev/null],
+     [AS_VAR_APPEND([OVS_CPPFLAGS], [" -DOVS_FLOW_COMPOSE_HAS_BAD_CSUM"])])
+   AS_IF([grep 'struct json \*\*result, struct json \*\*err' \
+            "$OVS_SRCDIR/lib/unixctl.h" >/dev/null],
+     [AS_VAR_APPEND([OVS_CPPFLAGS], [" -DOVS_UNIXCTL_HAS_JSON"])])
    AC_SUBST([OVS_CPPFLAGS])
    AC_SUBST([OVS_SRCDIR])
    AC_SUBST([OVS_BUILDDIR])

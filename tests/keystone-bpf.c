@@ -23,6 +23,7 @@
 #include "tests/bpf-harness.h"
 #include "tests/keystone-packet.h"
 #include "tests/keystone-world.h"
+#include "tests/ovs-compat.h"
 #include "util.h"
 #include "uuid.h"
 
@@ -241,7 +242,7 @@ static void
 compose(const struct flow *flow, struct dp_packet *bytes)
 {
     dp_packet_init(bytes, 0);
-    flow_compose(bytes, flow, NULL, 0);
+    compat_flow_compose(bytes, flow);
     if (is_ip(flow) && flow->nw_proto == IPPROTO_SCTP
         && !(flow->nw_frag & FLOW_NW_FRAG_LATER)) {
         add_chunk(flow, bytes);

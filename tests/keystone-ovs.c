@@ -29,6 +29,7 @@
 #include "openvswitch/vconn.h"
 #include "packets.h"
 #include "tests/keystone-packet.h"
+#include "tests/ovs-compat.h"
 #include "unixctl.h"
 #include "util.h"
 
@@ -416,7 +417,7 @@ ovs_trace(struct ovs *ovs, const struct sim_packet *packet,
         CONST_CAST(char *, packet->bridge), ds_steal_cstr(&flow),
         CONST_CAST(char *, "--ct-next"), ds_steal_cstr(&ct_state)
     };
-    int error = unixctl_client_transact(ovs->unixctl, "ofproto/trace", 4, argv,
+    int error = compat_unixctl_transact(ovs->unixctl, "ofproto/trace", 4, argv,
                                         &result, &err);
     if (error || err) {
         ovs_fatal(error, "ofproto/trace %s %s: %s", argv[0], argv[1],

@@ -21,6 +21,7 @@
 #include "openvswitch/ofp-flow.h"
 #include "packets.h"
 #include "tests/bpf-harness.h"
+#include "tests/ovs-compat.h"
 #include "tests/test-rows.h"
 #include "timeval.h"
 #include "util.h"
@@ -799,7 +800,7 @@ make_packet(const struct line *line, struct packet *packet)
         fail(line, "%s", error);
     }
     dp_packet_init(&packet->bytes, 0);
-    flow_compose(&packet->bytes, &packet->flow, NULL, 0);
+    compat_flow_compose(&packet->bytes, &packet->flow);
     if (edits) {
         edit_packet(line, packet, edits);
     }
