@@ -25,6 +25,8 @@ controller_libbastion_controller_la_SOURCES = \
 	controller/fastpath-connections.h \
 	controller/fastpath-driver.c \
 	controller/fastpath-driver.h \
+	controller/fastpath-events.c \
+	controller/fastpath-events.h \
 	controller/fastpath-explain.c \
 	controller/fastpath-explain.h \
 	controller/fastpath-hook.c \

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "bastion/version.h"
 #include "command-line.h"
@@ -16,6 +17,7 @@
 #include "controller/bastion-db.h"
 #include "controller/compiler.h"
 #include "controller/fastpath-driver.h"
+#include "controller/fastpath.h"
 #include "controller/host-addresses.h"
 #include "controller/inspect.h"
 #include "controller/node-ovs.h"
@@ -56,6 +58,7 @@ struct options {
     char *unixctl_path;
     struct svec listeners;
     char *bpf_directory;
+    bool remove_fast_path;
     char *bastion_remote;
     char *ovs_remote;
 };
@@ -99,6 +102,7 @@ struct controller {
 static void parse_options(int argc, char *argv[], struct options *);
 static void options_destroy(struct options *);
 OVS_NO_RETURN static void usage(void);
+OVS_NO_RETURN static void remove_fast_path(const char *bpf_directory);
 static void controller_init(struct controller *, const struct options *);
 static void controller_run(struct controller *);
 static void controller_wait(struct controller *);
@@ -119,6 +123,9 @@ main(int argc, char *argv[])
     ovs_set_program_name(argv[0], BASTION_VERSION);
     service_start(&argc, &argv);
     parse_options(argc, argv, &options);
+    if (options.remove_fast_path) {
+        remove_fast_path(options.bpf_directory);
+    }
     fatal_ignore_sigpipe();
     ovs_daemon_become_new_user();
 
@@ -528,6 +535,7 @@ parse_options(int argc, char *argv[], struct options *options)
     enum {
         OPT_LISTEN = UCHAR_MAX + 1,
         OPT_BPF_DIRECTORY,
+        OPT_REMOVE_FAST_PATH,
         OPT_UNIXCTL,
         OPT_PEER_CA_CERT,
         OPT_BOOTSTRAP_CA_CERT,
@@ -538,6 +546,7 @@ parse_options(int argc, char *argv[], struct options *options)
     static const struct option long_options[] = {
         {"listen",      required_argument, NULL, OPT_LISTEN},
         {"bpf-directory", required_argument, NULL, OPT_BPF_DIRECTORY},
+        {"remove-fast-path", no_argument, NULL, OPT_REMOVE_FAST_PATH},
         {"unixctl",     required_argument, NULL, OPT_UNIXCTL},
         {"help",        no_argument, NULL, 'h'},
         {"version",     no_argument, NULL, 'V'},
@@ -567,6 +576,10 @@ parse_options(int argc, char *argv[], struct options *options)
         case OPT_BPF_DIRECTORY:
             free(options->bpf_directory);
             options->bpf_directory = xstrdup(optarg);
+            break;
+
+        case OPT_REMOVE_FAST_PATH:
+            options->remove_fast_path = true;
             break;
 
         case OPT_UNIXCTL:
@@ -604,6 +617,16 @@ parse_options(int argc, char *argv[], struct options *options)
 }
 
 static void
+remove_fast_path(const char *bpf_directory)
+{
+    fastpath_clean(bpf_directory);
+    if (!access(bpf_directory, F_OK)) {
+        ovs_fatal(0, "%s: cannot remove", bpf_directory);
+    }
+    exit(EXIT_SUCCESS);
+}
+
+static void
 options_destroy(struct options *options)
 {
     svec_destroy(&options->listeners);
@@ -628,7 +651,10 @@ usage(void)
            "                          default: ptcp:6653:127.0.0.1 and\n"
            "                          punix:%s/bastion-controller.mgmt)\n"
            "  --bpf-directory=DIR     pin the fast path's programs in DIR\n"
-           "                          (default: %s)\n",
+           "                          (default: %s)\n"
+           "  --remove-fast-path      take these programs off all interfaces, "
+           "remove\n"
+           "                          DIR, and exit\n",
            ovs_rundir(), BPF_DIRECTORY);
     vconn_usage(false, true, true);
     stream_usage("database", true, false, true);

@@ -9,6 +9,7 @@
 #include "bastion/bpf-abi.h"
 #include "controller/compiler.h"
 #include "controller/fastpath-connections.h"
+#include "controller/fastpath-events.h"
 #include "controller/fastpath-explain.h"
 #include "controller/fastpath.h"
 #include "controller/map-table.h"
@@ -566,4 +567,32 @@ fastpath_driver_connections_to_json(const struct fastpath_driver *d,
         fastpath_for_each_connection(d->fastpath, put_connection, &aux);
     }
     return aux.array;
+}
+
+static const struct fastpath_events *
+get_events(const struct fastpath_driver *d)
+{
+    return is_usable(d) ? fastpath_get_events(d->fastpath) : NULL;
+}
+
+void
+fastpath_driver_format_events(const struct fastpath_driver *d,
+                              const struct compiler *compiler, struct ds *s)
+{
+    const struct fastpath_events *events = get_events(d);
+
+    if (events) {
+        fastpath_events_format(events, compiler_get_netmap(compiler), s);
+    }
+}
+
+struct json *
+fastpath_driver_events_to_json(const struct fastpath_driver *d,
+                               const struct compiler *compiler)
+{
+    const struct fastpath_events *events = get_events(d);
+
+    return (events ? fastpath_events_to_json(events,
+                                             compiler_get_netmap(compiler))
+            : json_array_create_empty());
 }

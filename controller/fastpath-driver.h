@@ -85,6 +85,12 @@ void fastpath_driver_format_connections(const struct fastpath_driver *,
 struct json *fastpath_driver_connections_to_json(
     const struct fastpath_driver *, const struct compiler *);
 
+/* The latest events of the fast path, in the same ways. */
+void fastpath_driver_format_events(const struct fastpath_driver *,
+                                   const struct compiler *, struct ds *);
+struct json *fastpath_driver_events_to_json(const struct fastpath_driver *,
+                                            const struct compiler *);
+
 /* See fastpath_kill_after(). */
 void fastpath_driver_kill_after(const struct fastpath_driver *,
                                 unsigned int n);

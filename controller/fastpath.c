@@ -19,6 +19,7 @@
 
 #include "bastion/bpf-abi.h"
 #include "bpf/bastion.skel.h"
+#include "controller/fastpath-events.h"
 #include "controller/fastpath-hook.h"
 #include "controller/map-table.h"
 #include "coverage.h"
@@ -76,6 +77,7 @@ struct fastpath {
     struct hmapx changed;       /* Contains the "struct shash_node"s of ports
                                  * whose interfaces have to be looked at. */
     bool allow_tcx;
+    struct fastpath_events *events;     /* May be NULL. */
     long long int next_check;   /* When programs are looked for again. */
     bool has_batches;           /* Until the kernel says otherwise. */
     uint64_t seqno;
@@ -404,6 +406,8 @@ fastpath_create(const char *directory)
         fastpath_clean(directory);
     } else {
         fp->notifier = rtnetlink_notifier_create(link_cb, fp);
+        fp->events = fastpath_events_create(
+            bpf_map__fd(fp->skel->maps.events));
     }
     return fp;
 }
@@ -423,6 +427,7 @@ fastpath_destroy(struct fastpath *fp)
     shash_destroy(&fp->ports);
     hmapx_destroy(&fp->changed);
     rtnetlink_notifier_destroy(fp->notifier);
+    fastpath_events_destroy(fp->events);
     bastion_bpf__destroy(fp->skel);
     free(fp->directory);
     free(fp->pins);
@@ -499,6 +504,10 @@ fastpath_run(struct fastpath *fp)
         return;
     }
 
+    if (fp->events) {
+        fastpath_events_run(fp->events);
+    }
+
     struct shash_node *node;
     rtnetlink_run();
     if (fp->links_changed) {
@@ -528,6 +537,9 @@ fastpath_wait(struct fastpath *fp)
 {
     if (fp->error) {
         return;
+    }
+    if (fp->events) {
+        fastpath_events_wait(fp->events);
     }
     rtnetlink_wait();
     if (fp->links_changed || !hmapx_is_empty(&fp->changed)) {
@@ -1111,6 +1123,12 @@ fastpath_for_each_connection(
         for_each_key(aux.fd, sizeof(struct bastion_connection_key),
                      take_connection, &aux);
     }
+}
+
+const struct fastpath_events *
+fastpath_get_events(const struct fastpath *fp)
+{
+    return fp->events;
 }
 
 static void

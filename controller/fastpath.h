@@ -36,6 +36,7 @@
 struct bastion_connection;
 struct bastion_connection_key;
 struct ds;
+struct fastpath_events;
 struct json;
 struct map_table;
 
@@ -119,6 +120,9 @@ void fastpath_for_each_connection(
     void (*cb)(const struct bastion_connection_key *,
                const struct bastion_connection *, uint64_t now, void *aux),
     void *aux);
+
+/* What the programs have reported, or NULL. */
+const struct fastpath_events *fastpath_get_events(const struct fastpath *);
 
 /* The number of entries in each map that has the controller's or the programs'
  * entries, for a person and for a program. */

@@ -302,6 +302,30 @@ cmd_connections(struct unixctl_conn *conn, int argc, const char *argv[],
 }
 
 static void
+cmd_events(struct unixctl_conn *conn, int argc, const char *argv[],
+           void *inspect_)
+{
+    struct inspect *inspect = inspect_;
+    const struct inspect_sources *sources = &inspect->sources;
+    struct inspect_args args;
+
+    if (!parse_args(conn, argc, argv, 0, false, &args)) {
+        return;
+    }
+    if (args.format == TF_JSON) {
+        reply_json(conn, fastpath_driver_events_to_json(sources->fastpath,
+                                                        sources->compiler));
+    } else {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        fastpath_driver_format_events(sources->fastpath, sources->compiler,
+                                      &s);
+        unixctl_command_reply(conn, ds_cstr(&s));
+        ds_destroy(&s);
+    }
+}
+
+static void
 cmd_fastpath_kill_after(struct unixctl_conn *conn, int argc OVS_UNUSED,
                         const char *argv[], void *inspect_)
 {
@@ -721,6 +745,7 @@ register_commands(struct inspect *inspect)
         { "bastion/recompute", "[--json]", cmd_recompute },
         { "bastion/fastpath", "[--json] [PORT]", cmd_fastpath },
         { "bastion/connections", "[--json]", cmd_connections },
+        { "bastion/events", "[--json]", cmd_events },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {

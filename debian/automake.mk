@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	debian/bastion-common.install \
 	debian/bastion-controller.install \
 	debian/bastion-manager.install \
+	debian/bastion-controller.prerm \
 	debian/bastion-tutorial.install \
 	debian/changelog \
 	debian/clean \

@@ -263,6 +263,14 @@ before=$(counter client dropped)
 check "forgeries are sent" forge
 after=$(counter client dropped)
 check "all are dropped" test $((after - before)) -eq 12
+events() {
+    ovs-appctl -t bastion-controller bastion/events "$@"
+}
+check "all are reported" wait_until 2 eval \
+    "[ \$(events | grep -c ' drop [a-z0-9-]* container=client ') -ge 12 ]"
+check "with what they are" eval "events | grep \
+    'drop ip-spoof container=client .*,src=10.32.0.99,dst=10.32.0.3,proto=1,'"
+check "in JSON, too" eval "events --json | grep '\"reason\":\"vlan-tag\"'"
 sleep 0.5
 sandbox_kill "$tcpdump_pid"
 check "none arrives" test "$(tcpdump -n -r seen.pcap 2> /dev/null | wc -l)" = 0
