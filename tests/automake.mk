@@ -410,6 +410,7 @@ EXTRA_DIST += \
 	tests/netpol/run \
 	tests/netpol/simulate.sh \
 	tests/netpol/traffic.sh \
+	tests/netpol/zero-trust.json \
 	tests/platforms/kubernetes.py \
 	tests/platforms/kubernetes_server.py
 
