@@ -74,29 +74,17 @@ is_too_short(const uint8_t *frame, size_t len)
                 && len < ETH_HEADER_LEN + IPV6_HEADER_LEN));
 }
 
-/* The programs leave to the receiver what connection tracking sees to:
- * fragments that never become a packet, and checksums. */
 static bool
-is_receivers_business(const char *name, const char *expected)
-{
-    return ((strstr(name, "fragment") && contains(expected, "lost"))
-            || strstr(name, "wrong checksum"));
-}
-
-static bool
-is_delivery_right(const char *name, const char *expected,
-                  const struct harness_verdict *v)
+is_delivery_right(const char *expected, const struct harness_verdict *v)
 {
     static const uint8_t p1[] = { 0x02, 0x00, 0x0a, 0x20, 0x00, 0x03 };
 
-    return (!memcmp(v->data, p1, sizeof p1)
-            && (contains(expected, "p1")
-                || is_receivers_business(name, expected)));
+    return !memcmp(v->data, p1, sizeof p1) && contains(expected, "p1");
 }
 
 /* Returns what is wrong, or NULL. */
 static const char *
-check(struct counts *counts, const char *name, const char *expected,
+check(struct counts *counts, const char *expected,
       const struct harness_verdict *v)
 {
     char reason[16];
@@ -108,7 +96,7 @@ check(struct counts *counts, const char *name, const char *expected,
         return contains(expected, reason) ? NULL : "dropped";
     case HARNESS_DELIVERED:
         counts->n_delivered++;
-        return is_delivery_right(name, expected, v) ? NULL : "delivered";
+        return is_delivery_right(expected, v) ? NULL : "delivered";
     case HARNESS_ARP:
     case HARNESS_ND:
         counts->n_answered++;
@@ -145,7 +133,7 @@ run_row(struct bpf_harness *h, struct counts *counts, char *line)
     }
     bpf_harness_run(h, HARNESS_IFINDEX, frame, len, 0, &v);
 
-    const char *wrong = check(counts, name, expected, &v);
+    const char *wrong = check(counts, expected, &v);
     if (wrong) {
         printf("%s: %s (reason %d), not %s\n", name, wrong, v.reason,
                expected);
