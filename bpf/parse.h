@@ -308,7 +308,7 @@ static __always_inline bool parse_extensions(struct packet *packet, void *data,
 	__u8 next = packet->protocol;
 	__u8 fragment = FRAGMENT_NONE;
 
-#ifdef __clang__
+#ifdef __BPF__
 #pragma clang loop unroll(full)
 #endif
 	for (int i = 0; i < EXTENSIONS_MAX && is_extension(next); i++) {
