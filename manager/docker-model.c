@@ -287,9 +287,9 @@ is_network_selected(const struct derivation *d, const char *name)
     const struct docker_network *network = shash_find_data(
         &d->model->networks, name);
 
-    if (!network || sset_is_empty(&network->subnets)
-        || !strcmp(network->driver, "host")
-        || !strcmp(network->driver, "null")) {
+    if (!strcmp(name, "host") || !strcmp(name, "none")
+        || (network && (!strcmp(network->driver, "host")
+                        || !strcmp(network->driver, "null")))) {
         return false;
     }
     if (!sset_is_empty(&d->options->networks)) {
@@ -350,11 +350,18 @@ get_interface(const struct docker_container *container)
     return name && name[0] && strlen(name) <= 255 ? name : NULL;
 }
 
+/* A network whose subnets are not known, as one that a CNI plugin makes, is
+ * the operator's to add. */
 static void
 derive_network(struct derivation *d, const char *name)
 {
     const struct docker_network *network = shash_find_data(
         &d->model->networks, name);
+
+    if (!network || sset_is_empty(&network->subnets)) {
+        return;
+    }
+
     char *valid = valid_name(name);
     struct desired_network *desired = desired_add_network(d->desired, valid);
 

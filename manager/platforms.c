@@ -513,7 +513,7 @@ write_statuses(struct platforms *p, bool with_statistics)
         }
 
         char *status = status_text(platform);
-        if (strcmp(status, row->status)) {
+        if (status[0] && strcmp(status, row->status)) {
             bsrec_platform_set_status(row, status);
         }
         free(status);

@@ -149,6 +149,7 @@ SYSTEM_TESTS = \
 	tests/platforms/cni-runtimes.sh \
 	tests/platforms/cni.sh \
 	tests/platforms/docker.sh \
+	tests/platforms/podman.sh \
 	tests/platforms/kubernetes.sh \
 	tests/system/control-plane-attack.sh \
 	tests/system/control-plane-attack-fastpath.sh \
