@@ -12,6 +12,7 @@ DOC_PAGES = \
 	Documentation/howto/dhcp.rst \
 	Documentation/howto/dns-gateway.rst \
 	Documentation/howto/docker-by-hand.rst \
+	Documentation/howto/docker.rst \
 	Documentation/howto/kubernetes.rst \
 	Documentation/internals/architecture.rst \
 	Documentation/internals/connection-based-policy.rst \
