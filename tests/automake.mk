@@ -218,12 +218,16 @@ tests_test_policy_LDADD = lib/libbastion.la $(CMOCKA_LIBS)
 
 # Unit tests of manager/.
 unit_manager_tests = \
+	tests/test-manager-docker \
 	tests/test-manager-http \
 	tests/test-manager-json
 check_PROGRAMS += $(unit_manager_tests)
 TESTS += $(unit_manager_tests)
 TESTS += tests/platforms/docker-faults
 EXTRA_DIST += tests/manager/http-server.py tests/platforms/docker-faults
+tests_test_manager_docker_SOURCES = tests/test-manager-docker.c
+tests_test_manager_docker_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_test_manager_docker_LDADD = manager/libmanager.la $(CMOCKA_LIBS)
 tests_test_manager_http_SOURCES = tests/test-manager-http.c
 tests_test_manager_http_CFLAGS = \
 	$(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LIBEVENT_CFLAGS)
