@@ -882,6 +882,14 @@ is_as_expected(const struct packet *packet, const struct harness_verdict *v,
     }
 }
 
+/* Packets handed over because there was no room for an entry. */
+static uint64_t
+n_full(void)
+{
+    return (bpf_harness_counter(harness, BASTION_COUNTER_CONNECTIONS_FULL)
+            + bpf_harness_counter(harness, BASTION_COUNTER_FRAGMENTS_FULL));
+}
+
 static void
 run_packet(const struct line *line)
 {
@@ -892,9 +900,18 @@ run_packet(const struct line *line)
     struct packet packet;
 
     make_packet(line, &packet);
-    bpf_harness_run(harness, IFINDEX(packet.container),
-                    dp_packet_data(&packet.bytes),
-                    dp_packet_size(&packet.bytes), packet.gso_size, &v);
+    for (int i = 0; i < 10; i++) {
+        uint64_t before = n_full();
+
+        bpf_harness_run(harness, IFINDEX(packet.container),
+                        dp_packet_data(&packet.bytes),
+                        dp_packet_size(&packet.bytes), packet.gso_size, &v);
+
+        /* The kernel may have no memory for a timer at the moment. */
+        if (strncmp(line->verdict, "to ", 3) || n_full() == before) {
+            break;
+        }
+    }
     if (!is_as_expected(&packet, &v, line->verdict)) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
@@ -1191,7 +1208,7 @@ test_full_tables(void)
     }
     ovs_assert(n_connections('a') == 3 && !n_connections('b'));
     ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_CONNECTIONS_FULL)
-               == 1);
+               >= 1);
     await_empty("connections");
     ovs_assert(!n_connections('a'));
 
@@ -1199,7 +1216,7 @@ test_full_tables(void)
         run_packet(&fragments[i]);
     }
     ovs_assert(bpf_harness_counter(harness, BASTION_COUNTER_FRAGMENTS_FULL)
-               == 1);
+               >= 1);
     await_empty("fragments");
     run_packet(&fragments[0]);
     await_empty("connections");
