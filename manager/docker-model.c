@@ -287,7 +287,7 @@ is_network_selected(const struct derivation *d, const char *name)
     const struct docker_network *network = shash_find_data(
         &d->model->networks, name);
 
-    if (!strcmp(name, "host") || !strcmp(name, "none")
+    if (!name[0] || !strcmp(name, "host") || !strcmp(name, "none")
         || (network && (!strcmp(network->driver, "host")
                         || !strcmp(network->driver, "null")))) {
         return false;

@@ -11,6 +11,7 @@
 #include "lib/bastion-idl.h"
 #include "manager/collector.h"
 #include "manager/desired.h"
+#include "manager/reconcile-index.h"
 #include "manager/reconcile.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
@@ -96,6 +97,7 @@ platforms_create(const char *remote, struct event_base *base)
     ovsdb_idl_add_table(idl, &bsrec_table_bastion);
     ovsdb_idl_add_column(idl, &bsrec_bastion_col_generation);
     ovsdb_idl_add_column(idl, &bsrec_bastion_col_manager_generation);
+    ovsdb_idl_omit_alert(idl, &bsrec_bastion_col_manager_generation);
     ovsdb_idl_add_column(idl, &bsrec_bastion_col_next_identity);
     ovsdb_idl_add_column(idl, &bsrec_bastion_col_next_network_key);
     ovsdb_idl_add_table(idl, &bsrec_table_platform);
@@ -202,7 +204,7 @@ platforms_wait(struct platforms *p)
     SHASH_FOR_EACH (node, &p->platforms) {
         const struct platform *platform = node->data;
 
-        if (platform->dirty && platform->next_write) {
+        if (platform->dirty && platform->next_write > time_msec()) {
             poll_timer_wait_until(platform->next_write);
         }
     }
@@ -264,7 +266,10 @@ start_collector(struct platforms *p, struct platform *platform,
         .options = &row->options
     };
 
-    if (!class) {
+    if (!strcmp(row->name, CNI_OWNER)) {
+        platform->error = xstrdup("the name "CNI_OWNER" is bastion-cni's");
+        return;
+    } else if (!class) {
         platform->error = xasprintf("%s: no such type of platform",
                                     row->type);
         return;

@@ -139,7 +139,10 @@ index_attachments(struct reconcile_index *index, struct ovsdb_idl *idl)
                              xasprintf("%s/%s", a->pod_namespace,
                                        a->pod_name), a);
         }
-        for (size_t i = 0; i < a->n_ips; i++) {
+        /* One that says who it is about is about nobody else: addresses are
+         * used again. */
+        for (size_t i = 0; i < a->n_ips && !a->pod_name[0]
+                           && !a->container_id[0]; i++) {
             shash_add(&index->attachments_by_ip, a->ips[i], a);
         }
     }

@@ -35,6 +35,7 @@ struct reconciler {
     const char *owner;
     const struct desired *desired;
     struct reconcile_index index;
+    struct sset placed;         /* Places of containers in 'desired'. */
     struct reconcile_result *result;
 };
 
@@ -57,6 +58,7 @@ reconcile(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
         .root = root,
         .owner = owner,
         .desired = desired,
+        .placed = SSET_INITIALIZER(&r.placed),
         .result = result
     };
 
@@ -78,6 +80,7 @@ reconcile(struct ovsdb_idl *idl, struct ovsdb_idl_txn *txn,
         delete_networks(&r, idl);
     }
     reconcile_index_destroy(&r.index);
+    sset_destroy(&r.placed);
 }
 
 /* Only bastion-cni's rows have an owner and no key. */
@@ -463,6 +466,18 @@ struct placement {
     struct sset ips;
 };
 
+/* Services of the operator and of bastion-cni may be used, those of another
+ * platform may not. */
+static bool
+is_usable_service(const struct reconciler *r,
+                  const struct bsrec_service *service)
+{
+    const char *owner = smap_get(&service->external_ids, OWNER_KEY);
+
+    return (!owner || !strcmp(owner, r->owner)
+            || !strcmp(owner, CNI_OWNER));
+}
+
 /* Finds out what the row for 'desired', named 'full_name', should have.
  * Returns false if something is not known yet. */
 static bool
@@ -478,6 +493,10 @@ find_placement(struct reconciler *r, const char *full_name,
     placement->service = shash_find_data(&r->index.services,
                                          desired->service);
     if (!placement->service || !is_name(r, name)) {
+        return false;
+    } else if (!is_usable_service(r, placement->service)) {
+        report(r, "%s: service %s is another platform's", full_name,
+               desired->service);
         return false;
     }
     placement->name = name;
@@ -579,6 +598,28 @@ write_own_container(struct reconciler *r, const char *full_name,
     r->result->n_changes++;
 }
 
+/* Puts 'row', which bastion-cni registered, into 'service', unless somebody
+ * else has put it where it is. */
+static void
+move_container(struct reconciler *r, const char *full_name,
+               const struct bsrec_container *row,
+               const struct bsrec_service *service)
+{
+    if (row->service->network != service->network) {
+        report(r, "%s: bastion-cni has put it into network %s", full_name,
+               row->service->network->name);
+    } else if (row->service != service) {
+        if (!strcmp(row->service->name, UNASSIGNED)
+            || reconcile_is_owner(&row->service->external_ids, r->owner)) {
+            bsrec_container_set_service(row, service);
+            r->result->n_changes++;
+        } else if (smap_get(&row->service->external_ids, ROW_KEY)) {
+            report(r, "%s: another platform has put it into service %s",
+                   full_name, row->service->name);
+        }
+    }
+}
+
 static void
 write_container(struct reconciler *r, const char *full_name,
                 const struct desired_container *desired)
@@ -594,14 +635,13 @@ write_container(struct reconciler *r, const char *full_name,
     const struct bsrec_container *cni;
 
     cni = shash_find_data(&r->index.cni_containers, place);
-    if (!cni) {
+    if (!sset_add(&r->placed, place)) {
+        report(r, "%s: another container is at interface %s, too", full_name,
+               p.interface);
+    } else if (!cni) {
         write_own_container(r, full_name, &p, place);
-    } else if (cni->service->network != p.service->network) {
-        report(r, "%s: bastion-cni has put it into network %s", full_name,
-               cni->service->network->name);
-    } else if (cni->service != p.service) {
-        bsrec_container_set_service(cni, p.service);
-        r->result->n_changes++;
+    } else {
+        move_container(r, full_name, cni, p.service);
     }
     free(place);
     sset_destroy(&p.ips);
@@ -644,8 +684,7 @@ release_container(struct reconciler *r, const struct bsrec_container *row)
     free(name);
 }
 
-/* Returns true if 'desired' has a container in 'service' for 'row', which
- * bastion-cni registered. */
+/* Releases the rows of bastion-cni that 'desired' has no container for. */
 static void
 release_containers(struct reconciler *r)
 {
@@ -708,7 +747,7 @@ find_services(const struct reconciler *r, const struct sset *names,
     SSET_FOR_EACH (name, names) {
         struct bsrec_service *service = shash_find_data(&r->index.services,
                                                         name);
-        if (service) {
+        if (service && is_usable_service(r, service)) {
             services[n++] = service;
         }
     }
