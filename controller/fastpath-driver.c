@@ -203,6 +203,17 @@ stop(struct fastpath_driver *d)
 }
 
 static void
+use_veth(struct fastpath_driver *d, const char *veth, enum fastpath_mode mode,
+         const char *tap, struct sset *veths)
+{
+    if (!d->fastpath) {
+        d->fastpath = fastpath_create(d->directory);
+    }
+    sset_add(veths, veth);
+    fastpath_set_port(d->fastpath, veth, mode, tap);
+}
+
+static void
 run_endpoint(struct fastpath_driver *d, const struct node_ovs *node_ovs,
              const struct netmap_endpoint *endpoint, struct compiler *compiler,
              struct sset *veths)
@@ -210,18 +221,44 @@ run_endpoint(struct fastpath_driver *d, const struct node_ovs *node_ovs,
     struct placement p = place(d, node_ovs, endpoint);
     uint32_t ifindex = 0, mtu = 0;
 
+    if (endpoint->ofport == OFPP_NONE) {
+        /* A container of this node may have the same interface name. */
+        return;
+    }
     if (p.mode != FASTPATH_OFF) {
         const char *reason;
 
-        if (!d->fastpath) {
-            d->fastpath = fastpath_create(d->directory);
-        }
-        sset_add(veths, p.veth);
-        fastpath_set_port(d->fastpath, p.veth, p.mode, p.tap);
+        use_veth(d, p.veth, p.mode, p.tap, veths);
         ifindex = fastpath_get_port(d->fastpath, p.veth, &mtu, &reason);
     }
     compiler_set_fastpath(compiler, endpoint->service->network->bridge,
                           endpoint->interface, p.reason ? 0 : ifindex, mtu);
+}
+
+/* Nothing but the program keeps the host's stack from reading a veth that has a
+ * shadow port, so it stays while the port is there, container or not.  Without
+ * entries for it, everything goes to Open vSwitch, which drops it. */
+static void
+run_shadow_ports(struct fastpath_driver *d, const struct node_ovs *node_ovs,
+                 const struct compiler *compiler, struct sset *veths)
+{
+    const struct shash_node *node, *port_node;
+
+    SHASH_FOR_EACH (node, node_ovs_get_bridges(node_ovs)) {
+        const struct node_bridge *bridge = node->data;
+
+        if (!compiler_get_flows(compiler, bridge->name)) {
+            continue;
+        }
+        SHASH_FOR_EACH (port_node, &bridge->ports) {
+            const struct node_port *port = port_node->data;
+
+            if (port->veth && !sset_contains(veths, port->veth)) {
+                use_veth(d, port->veth, FASTPATH_SHADOW, port_node->name,
+                         veths);
+            }
+        }
+    }
 }
 
 static struct inputs
@@ -259,6 +296,7 @@ place_endpoints(struct fastpath_driver *d, const struct node_ovs *node_ovs,
                    &compiler_get_netmap(compiler)->endpoints) {
         run_endpoint(d, node_ovs, endpoint, compiler, &veths);
     }
+    run_shadow_ports(d, node_ovs, compiler, &veths);
     update_veths(d, &veths);
     if (!sset_is_empty(&d->veths)) {
         if (!d->cleaned) {

@@ -712,6 +712,8 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
         return;
     }
 
+    uint32_t old_ifindex = port->veth_hook.ifindex;
+
     /* While only the tap is away, the program on the veth keeps packets away
      * from the host's stack. */
     if (ifindex != port->veth_hook.ifindex) {
@@ -725,7 +727,9 @@ check_port(struct fastpath *fp, const char *veth, struct port *port)
         VLOG_INFO("%s: fast path is on", veth);
     }
     set_error(fp, veth, port, error);
-    fp->seqno++;
+    if (port->veth_hook.ifindex != old_ifindex) {
+        fp->seqno++;
+    }
 }
 
 static bool

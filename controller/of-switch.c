@@ -226,6 +226,7 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(20, 60);
 static struct vlog_rate_limit peer_rl = VLOG_RATE_LIMIT_INIT(10, 30);
 
 static const char *state_name(enum of_switch_state);
+static uint32_t send_msg(struct of_switch *, struct ofpbuf *);
 static void set_state(struct of_switch *, enum of_switch_state, int timeout);
 static void fail(struct of_switch *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
@@ -436,6 +437,7 @@ of_switch_attach(struct of_switch *sw, struct flow_table *desired,
     sw->desired = desired;
     sw->trust_committed = false;
     sw->backoff = 0;
+    send_msg(sw, of_encode_switch_config(sw->version));
     poll_immediate_wake();
 }
 
@@ -715,7 +717,6 @@ start_handshake(struct of_switch *sw)
         sw->version, PIPELINE_CONTROLLER_ID));
     send_msg(sw, ofputil_encode_set_packet_in_format(sw->version,
                                                      OFPUTIL_PACKET_IN_NXT2));
-    send_msg(sw, of_encode_switch_config(sw->version));
     send_msg(sw, of_encode_async_config(sw->version));
     sw->features_xid = send_msg(
         sw, ofpraw_alloc(OFPRAW_OFPT_FEATURES_REQUEST, sw->version, 0));

@@ -231,8 +231,11 @@ is_listener(const struct switches *switches, const char *target)
     bool is_unix = !strncmp(target, "unix:", 5);
     struct sockaddr_storage ss;
 
+    /* Names are not looked up, and other addresses are not of interest. */
     if (!is_unix
-        && (!stream_parse_target_with_default_port(target, OFP_PORT, &ss)
+        && ((strncmp(target + strcspn(target, ":"), ":127.", 5)
+             && strncmp(target + strcspn(target, ":"), ":[::1]", 6))
+            || !stream_parse_target_with_default_port(target, OFP_PORT, &ss)
             || !is_loopback(&ss))) {
         return false;
     }

@@ -94,7 +94,8 @@ for address in 10.32.0.3 fd00:32::3; do
         "$(($(dropped rate-limit) - limited)) over the limit"
     check "Open vSwitch is asked within limits" \
         [ $((after - before)) -le $((2000 + ms + 1000)) ]
-    check "and is asked" [ $((after - before)) -ge 1000 ]
+    # The burst of the address before may have used most of the limit.
+    check "and is asked" [ $((after - before)) -ge 100 ]
     check "the rest is counted" \
         [ $(($(dropped rate-limit) - limited)) -ge $((20000 - 4000 - ms)) ]
     check "$address still answers" pings "$address"

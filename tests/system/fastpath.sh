@@ -465,8 +465,15 @@ sandbox_stop_daemon bastion-controller
 sandbox_start_controller
 check "with privileges, all is well" wait_until 5 pings 10.32.0.3
 
+# Its program is all that keeps a container from the host's own stack.
+ifindex=$(cat "/sys/class/net/$(sandbox_veth other)/ifindex")
+check "a container is deleted" bastionctl --wait=node container-del web/other
+check "its shadow port keeps the program" [ -e "$pins/link-$ifindex" ]
+sandbox_run ovs-vsctl del-port br-int other
+check "until the port is gone" wait_until 5 [ ! -e "$pins/link-$ifindex" ]
+
 # Nothing stays behind.
-for name in client server other; do
+for name in client server; do
     sandbox_run ovs-vsctl del-port br-int $name
 done
 check "nothing is left when the last port is gone" \
