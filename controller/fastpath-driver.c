@@ -235,9 +235,9 @@ run_endpoint(struct fastpath_driver *d, const struct node_ovs *node_ovs,
                           endpoint->interface, p.reason ? 0 : ifindex, mtu);
 }
 
-/* Nothing but the program keeps the host's stack from reading a veth that has a
- * shadow port, so it stays while the port is there, container or not.  Without
- * entries for it, everything goes to Open vSwitch, which drops it. */
+/* Nothing but the program keeps the host's stack from reading a veth that has
+ * a shadow port, so it stays while the port is there, container or not.
+ * Without entries for it, everything goes to Open vSwitch, which drops it. */
 static void
 run_shadow_ports(struct fastpath_driver *d, const struct node_ovs *node_ovs,
                  const struct compiler *compiler, struct sset *veths)
