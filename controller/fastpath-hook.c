@@ -329,7 +329,10 @@ hook_attach(struct hook *hook, const char *directory, uint32_t ifindex,
 static void
 detach_ifindex(const char *directory, uint32_t ifindex)
 {
-    if (detach_tcx(directory, ifindex) | detach_clsact(directory, ifindex)) {
+    bool tcx = detach_tcx(directory, ifindex);
+    bool clsact = detach_clsact(directory, ifindex);
+
+    if (tcx || clsact) {
         COVERAGE_INC(fastpath_detach);
     }
 }
