@@ -482,6 +482,8 @@ class Test:
             bastionctl("add", "Container", one, "ips", ip)
             for turn in range(4):
                 owner, other = (("one", "two"), ("two", "one"))[turn % 2]
+                # The fast path learns of it after the acknowledgement.
+                wire.wait_until(lambda name=owner: uses(name))
                 report.equal(f"turn {turn}: owner and other use the address",
                              (uses(owner), uses(other)), (True, False))
                 old, new = ((one, two), (two, one))[turn % 2]
